@@ -1,0 +1,1 @@
+"""The experiments, one YAML file each; `published/` holds the claims of each study."""

@@ -1,0 +1,243 @@
+"""From a YAML file, a recipe, variants and overrides to one frozen `Experiment`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from kerasexp.config.schema import Experiment
+from kerasexp.errors import UsageError, did_you_mean
+
+LABELS = ("name", "recipe", "variants")  # what the loader sets
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that refuses duplicate keys and reads 1e-3 as a number."""
+
+
+def _unique_mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    seen = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise UsageError(f"{key_node.start_mark.name}, line {key_node.start_mark.line + 1}: duplicate key {key!r}.")
+        seen.add(key)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d[\d_]*\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
+)
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """Parses YAML.
+
+    Raises:
+        UsageError: if the text is no YAML or repeats a key; `source` names it in the message.
+    """
+    loader = _Loader(text)
+    loader.name = source
+    try:
+        return loader.get_single_data()
+    except yaml.YAMLError as error:
+        raise UsageError(f"{source} is no valid YAML: {' '.join(str(error).split())}") from None
+    finally:
+        loader.dispose()
+
+
+def _folder() -> Traversable:
+    return resources.files("kerasexp.configs")
+
+
+def experiment_names() -> list[str]:
+    """The names of all experiments, sorted."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in _folder().iterdir() if entry.name.endswith(".yaml"))
+
+
+def read_config(name: str) -> dict[str, Any]:
+    """The raw content of an experiment's file: base settings, `recipes` and `variants`.
+
+    Args:
+        name: an experiment, or the path of a YAML file of the same form.
+
+    Raises:
+        UsageError: for an unknown name, or a file that is no experiment.
+    """
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name)
+        if not path.is_file():
+            raise UsageError(f"{name} is missing. Expected the YAML file of an experiment.")
+        text, source = path.read_text(encoding="utf-8"), name
+    elif name in experiment_names():
+        text, source = (_folder() / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml"
+    else:
+        raise UsageError(f'Unknown experiment "{name}". {did_you_mean(name, experiment_names())}')
+    content = parse_yaml(text, source)
+    if not isinstance(content, dict) or not isinstance(content.get("recipes"), dict):
+        raise UsageError(f"{source} is no experiment: expected a mapping with the key recipes.")
+    wrong = [key for key in ("name", "recipe") if key in content]
+    if wrong:
+        raise UsageError(f"{source}: {wrong[0]} is set by kerasexp and must not be in the file.")
+    return content
+
+
+def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `change` laid over it, mapping by mapping.
+
+    A part that names another kind (`optimizer: {name: adam, ...}` over adadelta) replaces the old one whole.
+    """
+    result = dict(base)
+    for key, value in change.items():
+        old = result.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        if both and value.get("name", old.get("name")) == old.get("name") or both and key == "data":
+            result[key] = merge(old, value)
+        else:
+            result[key] = value
+    return result
+
+
+def load_experiment(
+    name: str,
+    recipe: str = "published",
+    variants: Iterable[str] = (),
+    overrides: Iterable[str] = (),
+    changes: Mapping[str, Any] | None = None,
+) -> Experiment:
+    """Resolves an experiment.
+
+    Args:
+        name: an experiment, or the path of a YAML file.
+        recipe: how it is trained, `published` by default.
+        variants: published rows that differ in one setting; `augmentN` is a variant of every experiment.
+        overrides: `path=value` pairs, e.g. `optimizer.learning_rate=0.01`; values are read as YAML.
+        changes: a nested mapping laid over everything else (the named flags of the command line).
+
+    Returns:
+        A frozen `Experiment`.
+
+    Raises:
+        UsageError: for unknown names, keys and values of the wrong type.
+
+    Example:
+
+    >>> load_experiment("kmnist_cnn", variants=["augment10"]).augmentation.copies
+    10
+    """
+    content = read_config(name)
+    recipes, known = content.pop("recipes"), content.pop("variants", {}) or {}
+    if recipe not in recipes:
+        raise UsageError(f'{name} has no recipe "{recipe}". {did_you_mean(recipe, recipes)}')
+    settings = merge(content, recipes[recipe] or {})
+    chosen = sorted(set(variants))
+    for variant in chosen:
+        settings = merge(settings, _variant(name, variant, known, recipe))
+    settings = merge(settings, changes or {})
+    complete = _complete(settings)
+    for override in overrides:
+        _override(complete, override)
+    labels = {"name": Path(name).stem, "recipe": recipe, "variants": tuple(chosen)}
+    experiment = _validated({**complete, **labels}, name)
+    _check_model(experiment, settings["model"])
+    return experiment
+
+
+def experiment_from_yaml(text: str, source: str) -> Experiment:
+    """The experiment of a run folder's resolved `config.yaml`."""
+    return _validated(parse_yaml(text, source), source)
+
+
+def experiment_to_yaml(experiment: Experiment) -> str:
+    """The resolved configuration as YAML, complete and in the schema's order."""
+    return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _variant(experiment: str, variant: str, known: Mapping[str, Any], recipe: str) -> dict[str, Any]:
+    augment = re.fullmatch(r"augment([1-9]\d{0,3})", variant)
+    if augment:
+        return {"augmentation": {"copies": int(augment[1])}}
+    if variant not in known:
+        raise UsageError(f'{experiment} has no variant "{variant}". {did_you_mean(variant, [*known, "augmentN"])}')
+    change = dict(known[variant])
+    allowed = change.pop("recipes", None)
+    if allowed and recipe not in allowed:
+        raise UsageError(f'The variant "{variant}" of {experiment} belongs to the recipe {" or ".join(allowed)}, not {recipe}.')
+    return change
+
+
+def _complete(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with the schema's optional keys, so that overrides can name them."""
+    defaults = {
+        key: field.default for key, field in Experiment.model_fields.items() if not field.is_required() and key not in LABELS
+    }
+    data = {"validation_fraction": 0.1, "image_size": None}
+    return {**defaults, **settings, "data": {**data, **settings["data"]}}
+
+
+def _override(settings: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    if not equals:
+        raise UsageError(f'"{override}" is no override. Expected PATH=VALUE, e.g. optimizer.learning_rate=0.01.')
+    *parents, last = path.split(".")
+    part: Any = settings
+    walked: list[str] = []
+    for key in [*parents, last]:
+        if not isinstance(part, dict):
+            raise UsageError(f'"{".".join(walked)}" has no settings of its own; "{path}" cannot be set.')
+        if key not in part:
+            where = f" in {'.'.join(walked)}" if walked else ""
+            raise UsageError(f'Unknown setting "{path}": no "{key}"{where}. {did_you_mean(key, part)}')
+        walked.append(key)
+        if len(walked) <= len(parents):
+            # a copy, so that nothing shared is changed
+            part[key] = dict(part[key]) if isinstance(part[key], Mapping) else part[key]
+            part = part[key]
+    part[last] = parse_yaml(text, f"--set {override}")
+
+
+def _validated(settings: dict[str, Any], source: str) -> Experiment:
+    try:
+        return Experiment.model_validate(settings)
+    except ValidationError as error:
+        raise UsageError(f"{source}: {_explain(error)}") from None
+
+
+def _explain(error: ValidationError) -> str:
+    """The first problems in the words of the config, not of the validator."""
+    lines = []
+    for problem in error.errors()[:3]:
+        kinds = {"adadelta", "adam", "adamw"}  # the validator's own step into a union
+        path = ".".join(str(step) for step in problem["loc"] if step not in kinds)
+        if problem["type"] == "extra_forbidden":
+            part: Any = Experiment
+            valid = list(part.model_fields) if len(problem["loc"]) == 1 else []
+            hint = f" {did_you_mean(path, valid)}" if valid else ""
+            lines.append(f'unknown key "{path}".{hint}')
+        elif problem["type"] == "missing":
+            lines.append(f'"{path}" is missing.')
+        elif problem["type"] == "value_error":
+            lines.append(f"{problem['msg'].removeprefix('Value error, ')}.")
+        else:
+            message = problem["msg"][0].lower() + problem["msg"][1:]
+            lines.append(f"{path}: {message}, received: {problem['input']!r}.")
+    return " ".join(lines)
+
+
+def _check_model(experiment: Experiment, base: Mapping[str, Any]) -> None:
+    """`model.*` must keep the kind of value that the file gives: the builder's arguments are known only to Keras."""
+    for key, value in experiment.model.items():
+        expected = base[key]
+        numbers = isinstance(expected, float) and isinstance(value, int) and not isinstance(value, bool)
+        if not numbers and type(value) is not type(expected):
+            raise UsageError(f"model.{key}: expected {type(expected).__name__} as in {expected!r}, received: {value!r}.")
+        if isinstance(expected, list) and len(value) != len(expected):
+            raise UsageError(f"model.{key}: expected {len(expected)} values as in {expected!r}, received: {value!r}.")

@@ -1,0 +1,226 @@
+"""What an experiment is: every setting of a run, validated and frozen."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_validator
+
+from kerasexp.config.faults import FAULTS
+from kerasexp.files import digest
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Frozen):
+    """Which images, and what validates the training.
+
+    Attributes:
+        name: catalog entry, `.npz` file or folder of class folders.
+        validation: `test` (the study's mistake: the test set decides when to stop), `split` (a seeded, stratified part
+            of the training set), or `none`.
+        validation_fraction: share of the training images that `split` takes.
+        image_size: side in pixels that images are resized to; `null` keeps the data's own size.
+    """
+
+    name: str
+    validation: Literal["test", "split", "none"]
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    image_size: Annotated[StrictInt, Field(ge=8, le=1024)] | None = None
+
+
+class Augmentation(Frozen):
+    """Affine augmentation: rotation, shift, shear and zoom composed into one resampling.
+
+    Attributes:
+        copies: augmented copies of every training image in an epoch, the originals not among them; 0 trains on the
+            originals.
+        static: the same copies in every epoch (copies 0..N-1), or new ones (epoch * N + k).
+        rotation: largest angle in degrees, drawn from U(-rotation, rotation).
+        shift: largest shift as a share of the side, vertical and horizontal drawn apart.
+        shear: largest shear angle in degrees.
+        zoom: largest change of scale, vertical and horizontal drawn apart from U(1 - zoom, 1 + zoom).
+        fill: what lies outside the image: the nearest pixel of the border, or black.
+    """
+
+    copies: Annotated[StrictInt, Field(ge=0, le=1000)]
+    static: StrictBool
+    rotation: Annotated[float, Field(ge=0, le=180)]
+    shift: Share
+    shear: Annotated[float, Field(ge=0, lt=90)]
+    zoom: Share
+    fill: Literal["nearest", "black"]
+
+
+class Loss(Frozen):
+    """Cross-entropy against one-hot labels; smoothing moves that share of each label to all classes."""
+
+    name: Literal["categorical_crossentropy"]
+    label_smoothing: Share
+
+
+class Adadelta(Frozen):
+    name: Literal["adadelta"]
+    learning_rate: Positive
+    rho: Annotated[float, Field(gt=0, lt=1)]
+    epsilon: Positive
+
+
+class Adam(Frozen):
+    name: Literal["adam"]
+    learning_rate: Positive
+    beta_1: Share
+    beta_2: Share
+    epsilon: Positive
+
+
+class AdamW(Frozen):
+    """Adam with decoupled weight decay."""
+
+    name: Literal["adamw"]
+    learning_rate: Positive
+    weight_decay: NotNegative
+    beta_1: Share
+    beta_2: Share
+    epsilon: Positive
+
+
+class Triangular(Frozen):
+    """The rate climbs in a line to `optimizer.learning_rate` over the share `warmup` of all steps, then falls to 0."""
+
+    name: Literal["triangular"]
+    warmup: Annotated[float, Field(ge=0, le=1)]
+
+
+class EarlyStopping(Frozen):
+    """Ends the training when `monitor` has not improved by more than `min_delta` for `patience` epochs."""
+
+    monitor: Literal["val_loss", "val_accuracy"]
+    patience: Count
+    min_delta: NotNegative
+
+
+class ReduceLearningRate(Frozen):
+    """Multiplies the rate by `factor` when `monitor` has not improved for `patience` epochs."""
+
+    monitor: Literal["val_loss", "val_accuracy"]
+    factor: Annotated[float, Field(gt=0, lt=1)]
+    patience: Count
+    min_delta: NotNegative
+    cooldown: Annotated[StrictInt, Field(ge=0)]
+    min_learning_rate: NotNegative
+
+
+class Stage(Frozen):
+    """How the weights are trained. An experiment's top level is its one stage.
+
+    Attributes:
+        epochs: how many epochs at the most; or
+        passes: how many image passes (training images seen, copies counted) at the most, rounded down to whole epochs.
+        passes_per_image: with `passes`, no image is seen more often than this (small data gains nothing from more).
+    """
+
+    loss: Loss
+    optimizer: Adadelta | Adam | AdamW = Field(discriminator="name")
+    schedule: Triangular | None = None
+    batch_size: Count
+    epochs: Count | None = None
+    passes: Annotated[StrictInt, Field(ge=1)] | None = None
+    passes_per_image: Count | None = None
+    early_stopping: EarlyStopping | None = None
+    reduce_learning_rate: ReduceLearningRate | None = None
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Stage:
+        if (self.epochs is None) == (self.passes is None):
+            raise ValueError("exactly one of epochs and passes must be set")
+        if self.passes_per_image is not None and self.passes is None:
+            raise ValueError("passes_per_image belongs to passes")
+        if self.schedule and self.reduce_learning_rate:
+            raise ValueError("schedule and reduce_learning_rate exclude each other")
+        return self
+
+    def epochs_for(self, images: int, copies: int) -> int:
+        """Whole epochs to train on `images` images with `copies` augmented copies (0: the originals once)."""
+        if self.epochs is not None:
+            return self.epochs
+        assert self.passes is not None
+        passes = self.passes
+        if self.passes_per_image is not None:
+            passes = min(passes, self.passes_per_image * images)
+        return max(1, passes // (images * max(1, copies)))
+
+
+class Measured(Frozen):
+    """A recipe's own result, written from runs: what `list` shows beside it."""
+
+    metric: str
+    mean: float
+    spread: float | None = None
+    seeds: Count
+    seconds: Positive
+    hardware: str
+    data: str
+
+
+class Experiment(Stage):
+    """One experiment, resolved: recipe, variants and overrides applied.
+
+    Attributes:
+        network: function in `kerasexp.models` that builds the network, as `file.function`.
+        model: its keyword arguments.
+        weights: which weights the recipe's table uses: of the last epoch, or of the best by `monitor`.
+        precision: `auto` is bfloat16 on a processor with bfloat16 matrix units, else float32.
+        save_seconds: how often the exact state is saved, at the latest.
+        faults: the mistakes that the recipe carries (`kerasexp.config.faults`).
+    """
+
+    name: str
+    title: str
+    study: str
+    recipe: str
+    variants: tuple[str, ...] = ()
+    seed: Annotated[StrictInt, Field(ge=0, lt=2**31)]
+    data: Data
+    network: str
+    model: dict[str, Any]
+    augmentation: Augmentation
+    weights: Literal["last", "best"]
+    monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
+    precision: Literal["auto", "float32", "bfloat16"]
+    save_seconds: NotNegative = 60.0
+    faults: tuple[str, ...] = ()
+    measured: tuple[Measured, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Experiment:
+        unknown = [fault for fault in self.faults if fault not in FAULTS]
+        if unknown:
+            raise ValueError(f"unknown fault {unknown[0]!r}; valid: {', '.join(FAULTS)}")
+        watches = [part for part in ("early_stopping", "reduce_learning_rate") if getattr(self, part)]
+        if self.weights == "best":
+            watches.append("weights: best")
+        if self.data.validation == "none" and watches:
+            raise ValueError(f"{watches[0]} needs validation data, but data.validation is none")
+        return self
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """What the trainer runs, in order."""
+        return (self,)
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the result, apart from the seed: two runs with equal settings answer the same question."""
+        labels = {"title", "recipe", "variants", "seed", "save_seconds", "faults", "measured"}
+        return self.model_dump(mode="json", exclude=labels)
+
+    def digest(self) -> str:
+        """The digest of `settings()`."""
+        return digest(self.settings())

@@ -1,0 +1,99 @@
+"""Files written whole or not at all, and read only in safe forms (no pickle)."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kerasexp.errors import DataError
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a path beside `path` to write to; renamed to `path` at the end, removed if anything failed.
+
+    The data is on the disk before the rename, so a crash leaves the old file or the new one, never half of one.
+    The suffix is kept, for writers that look at it.
+    """
+    path = Path(path)
+    beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield beside
+        with open(beside, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` as UTF-8, atomically."""
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes `content` as indented JSON, atomically."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        DataError: if the file is missing or no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing.") from None
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path} cannot be read as JSON: {error}") from None
+
+
+def write_npz(path: Path, **arrays: Any) -> None:
+    """Writes arrays as an uncompressed `.npz`, atomically."""
+    import numpy as np
+
+    with replacing(path) as beside, open(beside, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def read_npz(path: Path) -> dict[str, Any]:
+    """Reads every array of a `.npz` without unpickling anything.
+
+    Raises:
+        DataError: if the file is missing, damaged, no `.npz`, or holds pickled objects.
+    """
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not hasattr(archive, "files"):
+                raise DataError(f"{path} is a single array. Expected a .npz archive of named arrays.")
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing.") from None
+    except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path} is damaged and cannot be read as .npz: {error}. Fetch or make it again.") from None
+    except ValueError as error:
+        reason = "it holds pickled Python objects, which are never loaded" if "pickle" in str(error).lower() else str(error)
+        raise DataError(f"{path} is refused: {reason}. Expected plain numeric arrays.") from None
+
+
+def file_digest(path: Path, algorithm: str = "sha256") -> str:
+    """The hexadecimal digest of a file's content."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def digest(content: Any) -> str:
+    """Sixteen hexadecimal digits for anything that JSON can hold; the order of keys does not matter."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

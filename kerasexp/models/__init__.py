@@ -1,0 +1,61 @@
+"""Networks: one file per family, one function per network, named in the experiments as `file.function`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+import pkgutil
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from kerasexp.config.schema import Experiment
+from kerasexp.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    import keras
+
+
+def network(name: str) -> Callable[..., keras.Model]:
+    """The builder of a network.
+
+    Args:
+        name: `file.function` inside `kerasexp.models`; nothing else is reachable.
+
+    Raises:
+        UsageError: if there is no such function.
+    """
+    file, _, function = name.partition(".")
+    modules = [module.name for module in pkgutil.iter_modules(__path__)]
+    if file not in modules:
+        raise UsageError(f'network: no file "{file}" in kerasexp.models. {did_you_mean(file, modules)}')
+    module = importlib.import_module(f"{__name__}.{file}")
+    builders = {
+        key: value
+        for key, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__ and not key.startswith("_")
+    }
+    if function not in builders:
+        raise UsageError(f'network: no function "{function}" in kerasexp.models.{file}. {did_you_mean(function, builders)}')
+    return builders[function]
+
+
+def build(experiment: Experiment, image_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """The experiment's network for images of this shape; uncompiled, its weights drawn from Keras' current seed.
+
+    Raises:
+        UsageError: if the settings or the image shape do not make a network.
+    """
+    try:
+        model = network(experiment.network)(image_shape, classes, **experiment.model)
+    except (TypeError, ValueError) as error:
+        shape = "x".join(map(str, image_shape))
+        settings = ", ".join(f"{key}={value}" for key, value in experiment.model.items())
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{experiment.network} cannot be built for {shape} images with {settings}: {reason}") from None
+    return model
+
+
+def parameter_count(model: keras.Model) -> int:
+    """All weights, those of frozen layers and moving statistics included."""
+    return sum(math.prod(weight.shape) for weight in model.weights)

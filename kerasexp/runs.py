@@ -1,0 +1,130 @@
+"""A run is a folder that holds everything about one execution."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kerasexp import files
+from kerasexp.config.loading import experiment_from_yaml, experiment_to_yaml
+from kerasexp.config.schema import Experiment
+from kerasexp.errors import DataError, UsageError
+
+FORMAT = 1  # of the run folder; raised when an older kerasexp could no longer read it
+
+
+class Run:
+    """One run folder.
+
+    Attributes:
+        folder: `runs/<experiment>/<utc time>-<id>/`.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    def path(self, *parts: str) -> Path:
+        """A path inside the folder."""
+        return self.folder.joinpath(*parts)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """Status, versions, hardware, digests and times, as they stand on the disk now."""
+        return files.read_json(self.path("manifest.json"))
+
+    def update_manifest(self, **changes: Any) -> None:
+        """Lays `changes` over the manifest."""
+        files.write_json(self.path("manifest.json"), {**self.manifest, **changes})
+
+    @property
+    def experiment(self) -> Experiment:
+        """The resolved configuration."""
+        path = self.path("config.yaml")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError:
+            raise DataError(f"{path} is missing or unreadable: the run folder is damaged. Start the run again.") from None
+        try:
+            return experiment_from_yaml(text, str(path))
+        except UsageError as error:
+            raise DataError(f"The run folder is damaged: {error}") from None
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the run for this process; the lock ends with the process, however it ends.
+
+        Raises:
+            UsageError: if another process holds it.
+            DataError: if the folder cannot be written to.
+        """
+        try:
+            file = open(self.path("lock"), "w")
+        except OSError as error:
+            raise DataError(f"{self.folder} cannot be written to: {error.strerror}. Make it writable or copy it.") from None
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"{self.folder} is locked: another kerasexp process is working on it. Wait for it.") from None
+            yield
+
+
+def create_run(experiment: Experiment, out: Path | None = None, **manifest: Any) -> Run:
+    """Makes a new run folder with its configuration and a manifest of status `running`.
+
+    Args:
+        experiment: what will be run.
+        out: folder of all runs, `runs` by default.
+        **manifest: further entries of the manifest.
+
+    Raises:
+        DataError: if the folder cannot be made.
+    """
+    now = datetime.datetime.now(datetime.UTC)
+    name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    folder = Path(out or "runs") / experiment.name / name
+    try:
+        folder.mkdir(parents=True)
+        run = Run(folder)
+        files.write_text(run.path("config.yaml"), experiment_to_yaml(experiment))
+        content = {
+            "format": FORMAT,
+            "status": "running",
+            "experiment": experiment.name,
+            "recipe": experiment.recipe,
+            "variants": list(experiment.variants),
+            "seed": experiment.seed,
+            "config_digest": experiment.digest(),
+            "created": now.isoformat(timespec="seconds"),
+            **manifest,
+        }
+        files.write_json(run.path("manifest.json"), content)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be made: {error.strerror}. Choose another folder with --out.") from None
+    return run
+
+
+def open_run(path: str | Path) -> Run:
+    """An existing run.
+
+    Raises:
+        DataError: if there is no run folder at `path`, or one that is damaged or of another version.
+    """
+    run = Run(Path(path))
+    if not run.folder.is_dir():
+        raise DataError(f"{path} is no run folder: there is no such folder. Expected e.g. runs/kmnist_cnn/20260101T000000-abc123.")
+    if not run.path("manifest.json").is_file():
+        raise DataError(f"{path} is no run folder: manifest.json is missing.")
+    manifest = run.manifest
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != FORMAT:
+        raise DataError(f"{path} has run format {found}; this kerasexp reads format {FORMAT}. Use the version that wrote it.")
+    return run
