@@ -44,6 +44,12 @@ class Run:
         """Lays `changes` over the manifest."""
         files.write_json(self.path("manifest.json"), {**self.manifest, **changes})
 
+    def log(self, text: str) -> None:
+        """Adds a line with the time to `run.log`."""
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        with self.path("run.log").open("a", encoding="utf-8") as file:
+            file.write(f"{now} {text}\n")
+
     @property
     def experiment(self) -> Experiment:
         """The resolved configuration."""

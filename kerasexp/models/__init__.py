@@ -56,6 +56,6 @@ def build(experiment: Experiment, image_shape: tuple[int, int, int], classes: in
     return model
 
 
-def parameter_count(model: keras.Model) -> int:
-    """All weights, those of frozen layers and moving statistics included."""
-    return sum(math.prod(weight.shape) for weight in model.weights)
+def parameter_count(model: keras.Model, trainable: bool = False) -> int:
+    """The number of weights: all, moving statistics included, or only those that training changes."""
+    return sum(math.prod(weight.shape) for weight in (model.trainable_weights if trainable else model.weights))

@@ -1,0 +1,106 @@
+"""What share of a training step's time the input pipeline takes, with `--augment 10` and batches of 128.
+
+    python benchmarks/input_pipeline.py [kmnist_cnn kmnist_fcnn] [--data-dir FOLDER] [--rounds 10]
+
+The same compiled step, in alternating rounds: fed by the pipeline, and fed with one batch that never changes. The share
+is what the step is slower by. A round begins with an empty pipeline, so that nothing comes for free.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasexp.config.loading import load_experiment
+from kerasexp.config.schema import Experiment
+from kerasexp.data.dataset import Split
+from kerasexp.data.load import load_dataset
+from kerasexp.data.pipeline import TrainingImages
+from kerasexp.models import build
+
+COPIES = 10
+STEPS = {"kmnist_cnn": 100, "kmnist_cnn_nopool": 60, "kmnist_fcnn": 300}
+
+
+def training_split(data_dir: str | None) -> Split:
+    """The training images of KMNIST, or random ones of the same shape."""
+    if data_dir:
+        return load_dataset("kmnist", data_dir, offline=True).train
+    x = np.random.default_rng(0).integers(0, 256, (60_000, 28, 28, 1), dtype=np.uint8)
+    return Split(x, np.arange(60_000) % 10, np.arange(60_000))
+
+
+def compiled_model(experiment: Experiment, batch: tuple[tf.Tensor, tf.Tensor]) -> keras.Model:
+    """The experiment's network with the study's optimizer, all its variables made."""
+    keras.utils.set_random_seed(experiment.seed)
+    model = build(experiment, (28, 28, 1), 10)
+    optimizer = keras.optimizers.Adadelta(learning_rate=1e-3, rho=0.95, epsilon=1e-7)
+    model.compile(optimizer, "categorical_crossentropy", ["accuracy"], jit_compile=False)
+    model.train_on_batch(*batch)
+    return model
+
+
+def rounds_of(name: str, split: Split, rounds: int) -> tuple[list[float], list[float]]:
+    """Milliseconds per step of each round: with the pipeline, and with one batch."""
+    experiment = load_experiment(name, overrides=[f"augmentation.copies={COPIES}"])
+    images = TrainingImages(split, 10, experiment.batch_size, experiment.seed, experiment.augmentation)
+    batch = next(iter(images.epoch(0)))
+    model = compiled_model(experiment, batch)
+    steps = STEPS[name]
+
+    @tf.function
+    def with_pipeline(iterator: tf.data.Iterator) -> None:
+        for _ in tf.range(steps):
+            model.train_step(next(iterator))
+
+    @tf.function
+    def with_one_batch() -> None:
+        for _ in tf.range(steps):
+            model.train_step(batch)
+
+    def milliseconds(run: Callable[..., None], *arguments: object) -> float:
+        start = time.perf_counter()
+        run(*arguments)
+        return 1000 * (time.perf_counter() - start) / steps
+
+    with_pipeline(iter(images.epoch(0)))
+    with_one_batch()
+    fed, cached = [], []
+    for number in range(rounds):
+        iterator = iter(images.epoch(number))
+        fed.append(milliseconds(with_pipeline, iterator))
+        del iterator  # its threads stop here, not in the other round
+        cached.append(milliseconds(with_one_batch))
+    return fed, cached
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiments", nargs="*", metavar="NAME", help=", ".join(STEPS))
+    parser.add_argument("--data-dir", help="data folder with KMNIST; without it, random images")
+    parser.add_argument("--rounds", type=int, default=10)
+    arguments = parser.parse_args()
+
+    split = training_split(arguments.data_dir)
+    print(f"{arguments.rounds} alternating rounds, {os.cpu_count()} processors; ms per step, best (median)")
+    print(f"{'':20}{'with the pipeline':>22}{'with one batch':>22}{'share of the pipeline':>26}")
+    for name in arguments.experiments or ["kmnist_cnn", "kmnist_fcnn"]:
+        fed, cached = rounds_of(name, split, arguments.rounds)
+        columns = []
+        for measured in (fed, cached):
+            columns.append(f"{min(measured):.2f} ({statistics.median(measured):.2f})")
+        best, median = 1 - min(cached) / min(fed), 1 - statistics.median(cached) / statistics.median(fed)
+        print(f"{name:20}{columns[0]:>22}{columns[1]:>22}{f'{best:.1%} ({median:.1%})':>26}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Classic deep-learning experiments on images, as published, repaired and fast.
+
+Every command is a function here, imported when it is first used:
+
+>>> import kerasexp
+>>> run = kerasexp.train("kmnist_cnn", augment=10, recipe="fast", data="mnist5k")
+>>> run.path("report.html")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasexp.workflows.data import check_data, get_data, list_data
+    from kerasexp.workflows.describe import list_experiments, show
+    from kerasexp.workflows.doctor import doctor
+    from kerasexp.workflows.evaluate import evaluate
+    from kerasexp.workflows.predict import predict
+    from kerasexp.workflows.report import report
+    from kerasexp.workflows.resume import resume
+    from kerasexp.workflows.train import train
+
+    __version__: str
+
+_HOMES = {  # function -> file in kerasexp.workflows
+    "check_data": "data",
+    "doctor": "doctor",
+    "evaluate": "evaluate",
+    "get_data": "data",
+    "list_data": "data",
+    "list_experiments": "describe",
+    "predict": "predict",
+    "report": "report",
+    "resume": "resume",
+    "show": "describe",
+    "train": "train",
+}
+
+__all__ = [
+    "__version__",
+    "check_data",
+    "doctor",
+    "evaluate",
+    "get_data",
+    "list_data",
+    "list_experiments",
+    "predict",
+    "report",
+    "resume",
+    "show",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("kerasexp")
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"kerasexp.workflows.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'kerasexp' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,120 @@
+"""The list of commands. Nothing heavy is imported before a command needs it: `kerasexp --help` answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from kerasexp.commands.data import data
+from kerasexp.commands.doctor import doctor
+from kerasexp.commands.evaluate import evaluate
+from kerasexp.commands.list import list_experiments
+from kerasexp.commands.predict import predict
+from kerasexp.commands.report import report
+from kerasexp.commands.resume import resume
+from kerasexp.commands.show import show
+from kerasexp.commands.train import train
+from kerasexp.errors import KerasexpError
+
+app = typer.Typer(
+    name="kerasexp",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 120},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from kerasexp import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def kerasexp(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Classic deep-learning experiments on images: as published, repaired, or fast.
+
+    [bold]Examples[/]
+
+      [dim]# a first run: no download, a couple of minutes, a report at the end[/]
+      kerasexp train kmnist_cnn --augment 10 --recipe fast --data mnist5k
+
+      [dim]# what there is, and whether everything is in place[/]
+      kerasexp list
+      kerasexp doctor
+    """
+
+
+app.command("list", rich_help_panel="Look around")(list_experiments)
+app.command(rich_help_panel="Look around")(show)
+app.add_typer(data, name="data", rich_help_panel="Look around")
+app.command(rich_help_panel="Look around")(doctor)
+app.command(rich_help_panel="Run")(train)
+app.command(rich_help_panel="Run")(resume)
+app.command(rich_help_panel="Use a run")(evaluate)
+app.command(rich_help_panel="Use a run")(report)
+app.command(rich_help_panel="Use a run")(predict)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line.
+
+    Args:
+        argv: the words after `kerasexp`; those of the process by default.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 usage, 3 data or a run missing or damaged, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = app(words, prog_name="kerasexp", standalone_mode=False)
+        sys.stdout.flush()
+        return code or 0
+    except (BrokenPipeError, SystemExit):  # Typer turns the first into the second while a command runs
+        return _reader_has_gone()
+    except Exception as error:
+        if "--debug" in words:
+            traceback.print_exc()
+        message = _message(error, words)
+        if message:
+            print(f"Error: {message}", file=sys.stderr)
+        return getattr(error, "exit_code", 1)
+
+
+def _message(error: Exception, words: Sequence[str]) -> str:
+    """One clear message for whatever ended a command; empty if Typer has said all."""
+    if isinstance(error, KerasexpError):
+        return str(error)
+    if isinstance(error, typer.TyperException):
+        return _usage_message(error)
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    debug = "" if "--debug" in words else ". Run it again with --debug to see where"
+    return f"unexpected error, {reason}{debug}."
+
+
+def _usage_message(error: typer.TyperException) -> str:
+    if not error.message:  # no words at all: the help was shown instead
+        return "" if not isinstance(error, typer.BadParameter) else error.format_message()
+    near = getattr(error, "possibilities", None)
+    text = f"{error.message}. Did you mean {near[0]}?" if near else error.format_message()
+    text = text.replace("Value error, ", "")  # pydantic's, which Typer converts values with
+    context = getattr(error, "ctx", None)
+    return f"{text} ({context.command_path} --help)" if context else text
+
+
+def _reader_has_gone() -> int:
+    """Quiet after `kerasexp list | head -1`: what is still to be written is dropped."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 1

@@ -1,0 +1,54 @@
+"""`kerasexp evaluate`."""
+
+from __future__ import annotations
+
+from kerasexp.commands.options import DataDir, Debug, Json, Offline, RunFolder
+from kerasexp.commands.output import print_json, print_table, score
+
+
+def evaluate(
+    run: RunFolder,
+    data_dir: DataDir = None,
+    offline: Offline = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measures a run's models again, with 95 % intervals.
+
+    [bold]Examples[/]
+
+      kerasexp evaluate runs/kmnist_cnn/20260101T120000-1a2b3c
+      kerasexp evaluate runs/kmnist_cnn/20260101T120000-1a2b3c --json
+    """
+    from kerasexp.workflows.evaluate import evaluate
+
+    metrics = evaluate(run, data_dir=data_dir, offline=offline)
+    if json:
+        print_json(metrics)
+        return
+    rows = [
+        [
+            f"{name} (epoch {weights['epoch']})",
+            split,
+            f"{weights[split]['n']:,}",
+            score(weights[split]["accuracy"], percent=True),
+            score(weights[split]["macro"]["f1"]),
+        ]
+        for name, weights in metrics["weights"].items()
+        for split in ("train", "validation", "test")
+        if weights.get(split)
+    ]
+    print_table(["weights", "images", "n", "accuracy (95 % interval)", "macro F1 (95 % interval)"], rows)
+    test = metrics["weights"][metrics["table_weights"]]["test"]
+    print(f"\ntest images, {metrics['table_weights']} weights")
+    classes = [
+        [
+            entry["name"],
+            f"{entry['support']:,}",
+            f"{entry['precision']:.4f}",
+            f"{entry['recall']:.4f}",
+            score(entry["f1"]),
+        ]
+        for entry in test["per_class"]
+    ]
+    print_table(["class", "n", "precision", "recall", "F1 (95 % interval)"], classes)

@@ -1,0 +1,79 @@
+"""Results on standard output: tables for a person, JSON for a program."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasexp.runs import Run
+
+
+def print_json(content: Any) -> None:
+    """Prints `content` as indented JSON."""
+    print(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Prints a table; in a file or pipe no line is broken. Columns of numbers are aligned to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = [[str(cell) for cell in row] for row in rows]
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for number, column in enumerate(columns):
+        cells = [row[number] for row in rows if row[number]]
+        numbers = bool(cells) and all(cell.replace(",", "").replace(".", "").isdigit() for cell in cells)
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 1000)
+    console.print(table)
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """What a run came to, from its folder: the content of `--json`."""
+    from kerasexp import files
+
+    manifest = run.manifest
+    kept = ("experiment", "recipe", "variants", "seed", "status", "stop_reason", "epochs_run", "seconds", "images_seen")
+    result: dict[str, Any] = {"run": str(run), **{key: manifest.get(key) for key in kept}}
+    if run.path("metrics.json").exists():
+        metrics = files.read_json(run.path("metrics.json"))
+        test = metrics["weights"][metrics["table_weights"]]["test"]
+        result["weights"] = metrics["table_weights"]
+        result["test"] = {"n": test["n"], "accuracy": test["accuracy"], "macro_f1": test["macro"]["f1"]}
+    report = run.path("report.html")
+    return {**result, "report": str(report) if report.exists() else None}
+
+
+def show_run(run: Run, as_json: bool) -> None:
+    """Prints how a run ended, its test scores, and last the path of its report."""
+    from kerasexp.training.progress import duration
+
+    result = summary(run)
+    if as_json:
+        print_json(result)
+        return
+    words = [result["experiment"], result["recipe"], *result["variants"]]
+    reason = f" ({result['stop_reason']})" if result["stop_reason"] else ""
+    spent = f"{result['epochs_run']:,} epochs, {duration(result['seconds'])} of training"
+    print(f"{' '.join(words)}: {result['status']}{reason}, {spent}")
+    if "test" in result:
+        test = result["test"]
+        accuracy, f1 = score(test["accuracy"], percent=True), score(test["macro_f1"])
+        print(f"test accuracy {accuracy}, macro F1 {f1}, n = {test['n']:,}")
+    if result["status"] == "stopped":
+        print(f"to go on: kerasexp resume {run}")
+    print(result["report"] or result["run"])
+
+
+def score(measure: dict[str, Any], percent: bool = False) -> str:
+    """A value with its 95 % interval, e.g. `0.953 (0.949 to 0.957)`."""
+    low, high = measure["interval"]
+    if percent:
+        return f"{measure['value']:.2%} ({low:.2%} to {high:.2%})"
+    return f"{measure['value']:.4f} ({low:.4f} to {high:.4f})"

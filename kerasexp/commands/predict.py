@@ -1,0 +1,45 @@
+"""`kerasexp predict`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kerasexp.commands.options import Debug, Json, RunFolder
+from kerasexp.commands.output import print_json, print_table
+from kerasexp.errors import DataError
+
+
+def predict(
+    run: RunFolder,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files, or folders of them.")],
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Names the class of images with a run's model.
+
+    An image that cannot be read is told on standard error and does not keep the others from being classified; the exit
+    code is then 3.
+
+    [bold]Examples[/]
+
+      kerasexp predict runs/kmnist_cnn/20260101T120000-1a2b3c letter.png
+      kerasexp predict runs/kmnist_cnn/20260101T120000-1a2b3c folder/ --json
+    """
+    from kerasexp.workflows.predict import predict
+
+    results = predict(run, images)
+    good = [result for result in results if "error" not in result]
+    bad = [result for result in results if "error" in result]
+    if json:
+        print_json(results)
+    elif good:
+        rows = [[result["image"], result["class"], f"{result['probability']:.4f}"] for result in good]
+        print_table(["image", "class", "probability"], rows)
+    for result in bad:
+        print(f"{result['image']}: {result['error']}", file=sys.stderr)
+    if bad:
+        raise DataError(f"{len(bad)} of {len(results)} images could not be read.")

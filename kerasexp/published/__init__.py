@@ -1,0 +1,8 @@
+"""What the studies published, and what can be said of it after our own runs."""
+
+from kerasexp.published.claims import Claim, claims, claims_for, studies
+from kerasexp.published.comparison import comparable
+from kerasexp.published.rows import Row, rows
+from kerasexp.published.verdicts import Verdict, judge
+
+__all__ = ["Claim", "Row", "Verdict", "claims", "claims_for", "comparable", "judge", "rows", "studies"]

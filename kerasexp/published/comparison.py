@@ -1,0 +1,146 @@
+"""Whether a run may be held against a claim."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from kerasexp.config.loading import load_experiment
+from kerasexp.config.schema import Experiment
+from kerasexp.published.claims import Claim, study_data
+
+_NETWORK = ("network", "model")
+
+
+def comparable(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim) -> tuple[str, ...]:
+    """Why a run and a claim are not comparable. This function alone decides; what it refuses gets no verdict.
+
+    A claim about the network needs only the network and images of the study's shape; one about the data only the data.
+    All others need the recipe `published` with the settings of the claim's own configuration (the seed apart), the
+    complete data set and the precision of the study. A claim about epoch e is served by every such run that passed
+    epoch e, all others by runs that went to their own end: stopping early by the recipe's rule is one.
+
+    Args:
+        experiment: the run's resolved configuration.
+        manifest: the run's manifest.
+        claim: what it is held against.
+
+    Returns:
+        The reasons, one sentence part each; empty if they are comparable.
+    """
+    if claim.scope == "several":
+        return ("a statement about several runs",)
+    if claim.scope == "network":
+        return _network(experiment, manifest, claim)
+    if claim.scope == "data":
+        return _data(experiment, manifest, claim)
+    claimed = _claimed(claim)
+    reasons = [*_recipe(experiment, claim, claimed), *_data(experiment, manifest, claim)]
+    if experiment.recipe == claimed.recipe:
+        reasons += [*_precision(experiment, manifest, claimed), *_length(experiment, manifest, claim, claimed)]
+    return tuple(reasons)
+
+
+@functools.cache
+def _published(experiment: str, variants: tuple[str, ...]) -> Experiment:
+    return load_experiment(experiment, "published", variants)
+
+
+def _claimed(claim: Claim) -> Experiment:
+    assert claim.experiment is not None
+    return _published(claim.experiment, claim.variants)
+
+
+def _network(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim) -> tuple[str, ...]:
+    study, ours, theirs = study_data(claim.study), experiment.settings(), _claimed(claim).settings()
+    reasons = _differences({key: ours[key] for key in _NETWORK}, {key: theirs[key] for key in _NETWORK})
+    data = manifest.get("data", {})
+    shape, classes = tuple(data.get("image_shape", ())), len(data.get("class_names", ()))
+    if shape != study.image_shape:
+        reasons.append(f"images of {_by(shape)} instead of {_by(study.image_shape)}")
+    if classes != study.classes:
+        reasons.append(f"{classes} classes instead of {study.classes}")
+    return tuple(reasons)
+
+
+def _data(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim) -> tuple[str, ...]:
+    study, data = study_data(claim.study), manifest.get("data", {})
+    name, remarks = data.get("name", experiment.data.name), tuple(data.get("remarks", ()))
+    if name != study.name or experiment.data.name != study.name:
+        other = experiment.data.name if name == study.name else name
+        return (f"other data: {other} instead of {study.name}", *remarks)
+    if remarks:
+        return remarks
+    counts = data.get("counts", {})
+    held_out = counts.get("validation", ()) if experiment.data.validation == "split" else ()
+    if held_out and claim.scope == "data":
+        return (f"{sum(held_out):,} training images held out for validation",)
+    found = {"training": sum(counts.get("train", ())) + sum(held_out), "test": sum(counts.get("test", ()))}
+    complete = {"training": study.train, "test": study.test}
+    return tuple(
+        f"not the complete data set: {found[split]:,} {split} images instead of {complete[split]:,}"
+        for split in complete
+        if found[split] != complete[split]
+    )
+
+
+def _recipe(experiment: Experiment, claim: Claim, claimed: Experiment) -> list[str]:
+    if experiment.recipe != claimed.recipe:
+        return [f"the recipe {experiment.recipe} instead of {claimed.recipe}"]
+    reasons = []
+    if experiment.name != claim.experiment:
+        reasons.append(f"the experiment {experiment.name} instead of {claim.experiment}")
+    return reasons + _differences(_what_trains(experiment), _what_trains(claimed))
+
+
+def _what_trains(experiment: Experiment) -> dict[str, Any]:
+    """The settings without those whose difference has a reason of its own: data set, number of epochs, precision."""
+    settings = experiment.settings()
+    data = {key: value for key, value in settings["data"].items() if key != "name"}
+    return {key: value for key, value in settings.items() if key not in ("epochs", "precision")} | {"data": data}
+
+
+def _precision(experiment: Experiment, manifest: Mapping[str, Any], claimed: Experiment) -> list[str]:
+    used = manifest.get("precision", experiment.precision)
+    return [] if used == claimed.precision else [f"precision {used} instead of {claimed.precision}"]
+
+
+def _length(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim, claimed: Experiment) -> list[str]:
+    done, allowed, studied = manifest.get("epochs_run") or 0, experiment.epochs or 0, claimed.epochs or 0
+    ended = manifest.get("status") == "complete"
+    stopped_itself = ended and experiment.early_stopping is not None and done < min(allowed, studied)
+    whole = ended and allowed == studied or stopped_itself
+    if claim.epoch is not None:
+        # a milestone that a whole run never reached is an answer; a point of a curve that it never reached is none
+        enough = done >= claim.epoch or whole and claim.metric.startswith("history.reaches.")
+        return [] if enough else [f"fewer epochs: {done}, the claim needs {claim.epoch}"]
+    if whole:
+        return []
+    if ended:
+        return [f"{'more' if allowed > studied else 'fewer'} epochs: {done}, the study allowed {studied}"]
+    why = manifest.get("stop_reason") or manifest.get("status", "unknown")
+    return [f"fewer epochs: {done}, ended by {why}"]
+
+
+def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], path: str = "") -> list[str]:
+    reasons = []
+    for key in [*theirs, *(key for key in ours if key not in theirs)]:
+        our, their = ours.get(key), theirs.get(key)
+        if our == their:
+            continue
+        if isinstance(our, Mapping) and isinstance(their, Mapping) and our.get("name") == their.get("name"):
+            reasons += _differences(our, their, f"{path}{key}.")
+        else:
+            reasons.append(f"{path}{key} {_shown(our)} instead of {_shown(their)}")
+    return reasons
+
+
+def _shown(setting: Any) -> str:
+    if setting is None:
+        return "not set"
+    return str(setting.get("name", "set")) if isinstance(setting, Mapping) else str(setting)
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "unknown size"

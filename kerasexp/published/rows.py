@@ -1,0 +1,68 @@
+"""A run's numbers beside the published ones."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from kerasexp.evaluation.statistics import Interval
+from kerasexp.published.claims import Claim, claims_for
+from kerasexp.published.comparison import comparable
+from kerasexp.published.results import Results
+from kerasexp.published.verdicts import Verdict, judge, judge_statement
+from kerasexp.runs import Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One claim and what a run says to it.
+
+    Attributes:
+        claim: the claim.
+        published: its value; None for a statement.
+        published_interval: 95 % interval of a published proportion.
+        ours: the run's value; None if it has none, and for a statement.
+        ours_interval: 95 % interval of the run's value, where one run gives one.
+        verdict: None if run and claim are not comparable.
+        reasons: why they are not; empty if they are.
+        remarks: what a reader should know though it changes no verdict ("altered copy").
+    """
+
+    claim: Claim
+    published: float | None
+    published_interval: Interval | None
+    ours: float | None
+    ours_interval: Interval | None
+    verdict: Verdict | None
+    reasons: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def rows(run: Run) -> list[Row]:
+    """Every claim about a run's experiment and variants beside the run's own numbers.
+
+    A run with variants that nobody published stands beside the claims of the bare experiment, not comparable.
+
+    Args:
+        run: a run, finished or not.
+
+    Returns:
+        A row per claim, in the order of the study's file; none for an experiment that no study published.
+
+    Raises:
+        DataError: if the run folder is damaged.
+    """
+    experiment, results = run.experiment, Results.of(run)
+    notes = tuple(results.manifest.get("data", {}).get("notes", ()))
+    found = claims_for(experiment.name, experiment.variants) or claims_for(experiment.name)
+    return [_row(claim, results, comparable(experiment, results.manifest, claim), notes) for claim in found]
+
+
+def _row(claim: Claim, results: Results, reasons: tuple[str, ...], notes: tuple[str, ...]) -> Row:
+    ours = results.value(claim.metric) if claim.metric else None
+    interval = results.interval(claim.metric) if claim.metric else None
+    verdict = None
+    if not reasons and claim.kind == "qualitative":
+        verdict = judge_statement(claim, [results])
+    elif not reasons:
+        verdict = judge(claim, [] if ours is None else [ours], [interval])
+    return Row(claim, claim.value, claim.interval, ours, interval, verdict, reasons, notes)

@@ -1,0 +1,160 @@
+"""What our numbers allow to say of a published one.
+
+The difference d (mean of our runs minus published) has a 95 % interval I; the claim's margin M was fixed before any of
+our runs. I inside [-M, M]: reproduced. I and [-M, M] apart: not reproduced. Everything else: cannot tell.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from scipy import special
+
+from kerasexp.evaluation.statistics import Interval, difference_interval, prediction_half_width
+from kerasexp.published.checks import CHECKS, Numbers
+from kerasexp.published.claims import Claim, Unit
+
+ENOUGH_SEEDS = 3  # from here on the spread between seeds counts, below it only the sampling error of the images
+MOST_SEEDS = 100  # more are not worth naming
+ROUNDING = 1e-9
+
+Status = Literal["reproduced", "not reproduced", "cannot tell"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """The judgement of one claim.
+
+    Attributes:
+        status: `reproduced`, `not reproduced` or `cannot tell`.
+        reason: why, in words; for `cannot tell` what would decide it.
+        difference: mean of our runs minus published, in the metric's own unit.
+        interval: 95 % interval of the difference, where there is one.
+        provisional: `provisional: one seed` (or two), empty from three seeds on and where seeds play no part.
+    """
+
+    status: Status
+    reason: str
+    difference: float | None = None
+    interval: Interval | None = None
+    provisional: str = ""
+
+
+def judge(claim: Claim, values: Sequence[float], intervals: Sequence[Interval | None] = ()) -> Verdict:
+    """Judges a published number by comparable runs on the study's own test images.
+
+    The published number is one run. From three seeds on, the interval is therefore that of one more run,
+    t(n-1) * s * sqrt(1 + 1/n). Below, it is the sampling error of the images in both numbers: Newcombe's for
+    proportions; where the published number has no interval of its own (F1), it is given the width of ours, which is
+    near it and of the same images. A metric without sampling error (losses, epochs) says nothing before the third seed.
+
+    Args:
+        claim: a claim with a value.
+        values: the metric of each run.
+        intervals: the 95 % interval of each run's value, as far as there is one; looked at below three runs.
+
+    Returns:
+        The verdict.
+    """
+    if claim.value is None:
+        raise ValueError(f"{claim.what!r} is a statement: expected a claim with a value.")
+    if not values:
+        return Verdict("cannot tell", "the run has no such value")
+    difference = float(np.mean(values)) - claim.value
+    if claim.kind == "exact":
+        return _exact(claim, values, difference)
+    provisional = _provisional(len(values))
+    if provisional:
+        known = [interval for interval in intervals if interval is not None]
+        if len(known) < len(values):
+            reason = f"needs {ENOUGH_SEEDS} seeds: one run does not show how far this number varies"
+            return Verdict("cannot tell", reason, difference, None, provisional)
+        interval = _sampling_error(claim, values, known)
+        missing = f"needs {ENOUGH_SEEDS} seeds"
+    else:
+        deviation = float(np.std(values, ddof=1))
+        half = prediction_half_width(deviation, len(values))
+        interval = difference - half, difference + half
+        missing = _seeds_missing(claim, difference, deviation, len(values))
+    status, reason = _status(interval, claim.margin), _where(claim, difference, interval)
+    if status == "cannot tell":
+        reason = f"{missing}: {reason}"
+    return Verdict(status, reason, difference, interval, provisional)
+
+
+def judge_statement(claim: Claim, runs: Sequence[Numbers]) -> Verdict:
+    """Judges a statement by its check on every comparable run: it is reproduced if it holds in all of them.
+
+    Args:
+        claim: a statement about one run at a time.
+        runs: the numbers of each run.
+    """
+    if claim.check is None:
+        return Verdict("cannot tell", "no check decides this statement")
+    check = CHECKS[claim.check.name]
+    outcomes = [check(run, claim.check.metric, claim.check.limit) for run in runs]
+    seen = "; ".join(words for _, words in outcomes if words)
+    if not outcomes or any(holds is None for holds, _ in outcomes):
+        return Verdict("cannot tell", "the run has no such value")
+    provisional = "" if claim.scope in ("data", "network") else _provisional(len(runs))
+    status: Status = "reproduced" if all(holds for holds, _ in outcomes) else "not reproduced"
+    return Verdict(status, seen, provisional=provisional)
+
+
+def _sampling_error(claim: Claim, values: Sequence[float], intervals: Sequence[Interval]) -> Interval:
+    """Of the difference; two runs see the same images, so their mean is no surer than one."""
+    assert claim.value is not None
+    mean = float(np.mean(values))
+    low, high = (float(bound) for bound in np.mean(intervals, axis=0))
+    published = claim.interval or (claim.value + low - mean, claim.value + high - mean)
+    return difference_interval(mean, (low, high), claim.value, published)
+
+
+def _provisional(seeds: int) -> str:
+    return {1: "provisional: one seed", 2: "provisional: two seeds"}.get(seeds, "")
+
+
+def _exact(claim: Claim, values: Sequence[float], difference: float) -> Verdict:
+    if all(value == claim.value for value in values):
+        return Verdict("reproduced", "equal", 0.0, (0.0, 0.0))
+    ours = ", ".join(f"{value:,}" for value in sorted(set(values)))
+    return Verdict("not reproduced", f"{ours} instead of {claim.value:,}", difference, (difference, difference))
+
+
+def _status(interval: Interval, margin: float) -> Status:
+    low, high = interval
+    if -margin - ROUNDING <= low and high <= margin + ROUNDING:
+        return "reproduced"
+    if low > margin + ROUNDING or high < -margin - ROUNDING:
+        return "not reproduced"
+    return "cannot tell"
+
+
+def _seeds_missing(claim: Claim, difference: float, deviation: float, seeds: int) -> str:
+    """How many more seeds would decide a claim, if mean and spread stayed what they are."""
+    distance = abs(abs(difference) - claim.margin)  # the interval must be shorter than this to either side
+    if special.ndtri(0.975) * deviation >= distance:
+        return "no number of seeds would decide it, one published run of so noisy a method says too little"
+    for more in range(1, MOST_SEEDS):
+        if prediction_half_width(deviation, seeds + more) < distance:
+            return f"{more} more {'seed' if more == 1 else 'seeds'} would decide it"
+    return f"more than {MOST_SEEDS} more seeds would be needed"
+
+
+def _where(claim: Claim, difference: float, interval: Interval) -> str:
+    low, high = (_signed(bound, claim.unit) for bound in interval)
+    unit = " pp" if claim.unit == "share" else ""
+    margin = _signed(claim.margin, claim.unit).removeprefix("+")
+    return f"difference {_signed(difference, claim.unit)}{unit}, 95 % interval {low} to {high}, margin ±{margin}{unit}"
+
+
+def _signed(amount: float, unit: Unit | None) -> str:
+    if unit == "share":
+        return f"{100 * amount:+.2f}"
+    if unit == "loss":
+        return f"{amount:+.4f}"
+    return f"{amount:+.1f}" if not math.isclose(amount, round(amount)) else f"{round(amount):+d}"

@@ -1,0 +1,56 @@
+"""Which classes are taken for which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.collections import PatchCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from kerasexp.reporting.figures.style import BLUE, INK, ON_BLUE, WIDTH, axes, drawn, labels
+
+MOST_CLASSES_WITH_COUNTS = 20
+
+
+@drawn
+def confusion_matrix(matrix: Sequence[Sequence[int]] | np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Counts, each cell as dark as the square root of its share of the row: rare confusions stay visible.
+
+    Args:
+        matrix: counts `[classes, classes]`, a row for each true class.
+        class_names: one per class.
+    """
+    counts = np.asarray(matrix)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    shade = np.sqrt(share)
+    classes = len(counts)
+    figure, ax = axes(height=WIDTH * 0.98)
+    cells = [
+        Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, facecolor=BLUE, linewidth=0, alpha=0.04 + 0.96 * shade[row, column])
+        for row in range(classes)
+        for column in range(classes)
+    ]
+    ax.add_collection(PatchCollection(cells, match_original=True))
+    if classes <= MOST_CLASSES_WITH_COUNTS:
+        size = 8.5 if classes <= 10 and counts.max() < 1000 else 7.5 if classes <= 12 else 5.5
+        for row, column in zip(*np.nonzero(counts), strict=True):
+            colour = ON_BLUE if shade[row, column] > 0.6 else INK
+            weight = "bold" if row == column else "normal"
+            place = {"ha": "center", "va": "center_baseline"}
+            ax.text(column, row, str(counts[row, column]), color=colour, fontsize=size, fontweight=weight, **place)
+    names = labels(class_names, longest=14)
+    ax.set_xticks(range(classes), names, rotation=0 if max(map(len, names)) <= 5 and classes <= 12 else 60)
+    ax.set_yticks(range(classes), names)
+    if classes > MOST_CLASSES_WITH_COUNTS:
+        ax.tick_params(labelsize=4.5)
+    ax.tick_params(length=0)
+    ax.set_xlabel("predicted")
+    ax.set_ylabel("true")
+    ax.set_xlim(-0.5, classes - 0.5)
+    ax.set_ylim(classes - 0.5, -0.5)
+    ax.set_aspect("equal")
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    return figure

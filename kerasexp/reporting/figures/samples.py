@@ -1,0 +1,170 @@
+"""The images themselves."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from kerasexp.reporting.figures.style import (
+    BLUE,
+    GREEN,
+    INK,
+    ORANGE,
+    WIDTH,
+    axes,
+    bare,
+    columns_and_rows,
+    drawn,
+    label,
+    labels,
+)
+
+LARGEST = 64  # pixels of a side in a grid: photographs are made smaller, digits stay as they are
+MOST_ROWS = 20
+
+
+@drawn
+def class_distribution(counts: Mapping[str, Sequence[int]], class_names: Sequence[str]) -> Figure:
+    """Images per class, one bar for each split.
+
+    Args:
+        counts: images of each class by name of the split, e.g. `{"train": [6000, ...], "test": [1000, ...]}`.
+        class_names: one per class.
+    """
+    figure, ax = axes(height=0.9 + (0.16 + 0.11 * len(counts)) * len(class_names))
+    rows = np.arange(len(class_names))
+    height = 0.8 / len(counts)
+    colours = {"train": BLUE, "validation": ORANGE, "test": GREEN}
+    for number, (split, of_class) in enumerate(counts.items()):
+        centre = rows + (number - (len(counts) - 1) / 2) * height
+        name = f"{split}, {sum(of_class):,}"
+        ax.barh(centre, of_class, height=0.86 * height, color=colours.get(split, INK), alpha=0.8, label=name)
+    ax.set_yticks(rows, labels(class_names))
+    ax.set_xlabel("images")
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    ax.xaxis.get_major_locator().set_params(integer=True, nbins=6)
+    ax.invert_yaxis()
+    ax.grid(False, axis="y")
+    ax.tick_params(axis="y", length=0)
+    figure.legend(loc="outside upper left", ncols=3)
+    return figure
+
+
+@drawn
+def sample_grid(images: np.ndarray, sample_labels: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Training images, one row for each class.
+
+    Args:
+        images: uint8 `[n, height, width, channels]`, ordered by class.
+        sample_labels: int64 `[n]`.
+        class_names: one per class; only the first twenty classes with images are drawn.
+    """
+    present = np.unique(sample_labels)[:MOST_ROWS]
+    columns = max(np.count_nonzero(sample_labels == one) for one in present)
+    tiles = [tile(image) for image in images]
+    height, width = tiles[0].shape[:2]
+    grid: list[np.ndarray | None] = []
+    for one in present:
+        row = [tiles[number] for number in np.flatnonzero(sample_labels == one)]
+        grid += row + [None] * (columns - len(row))
+    pixels = mosaic(grid, columns)
+    figure, ax = axes(height=0.1 + (WIDTH - 0.9) * pixels.shape[0] / pixels.shape[1])
+    ax.imshow(pixels)
+    bare(ax)
+    gap = _gap(height)
+    names = labels([class_names[one] for one in present], longest=16)
+    ax.set_yticks(height / 2 + (height + gap) * np.arange(len(present)), names)
+    ax.tick_params(length=0)
+    return figure
+
+
+@drawn
+def mistakes(images: np.ndarray, captions: Sequence[tuple[str, str, float]]) -> Figure:
+    """Wrongly classified images with what they are and what they were taken for.
+
+    Args:
+        images: uint8 `[n, height, width, channels]`.
+        captions: true class, predicted class and its probability, one for each image.
+    """
+    return _gallery(
+        images, [f"{label(true, 9)} → {label(predicted, 9)}\n{percent(p)}" for true, predicted, p in captions], 5
+    )
+
+
+@drawn
+def augmented(images: np.ndarray) -> Figure:
+    """Augmented training images as the network saw them: float or uint8 `[n, height, width, channels]`, 0 to 255."""
+    tiles = [tile(np.clip(np.rint(image), 0, 255).astype(np.uint8)) for image in images]
+    columns, _ = columns_and_rows(len(tiles), 10)
+    return picture(mosaic(list(tiles), columns))
+
+
+def percent(probability: float) -> str:
+    """A probability in words that never claims certainty: `99.97 %`, `> 99.99 %`.
+
+    Example:
+
+    >>> percent(0.99999)
+    '> 99.99 %'
+    """
+    return "> 99.99 %" if probability > 0.99995 else f"{100 * probability:.2f} %"
+
+
+def tile(image: np.ndarray) -> np.ndarray:
+    """An RGB picture of at most 64 pixels a side: uint8 `[height, width, 3]`."""
+    colour = np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image[..., :3]
+    side = max(colour.shape[:2])
+    if side <= LARGEST:
+        return np.ascontiguousarray(colour)
+    size = (max(1, colour.shape[1] * LARGEST // side), max(1, colour.shape[0] * LARGEST // side))
+    return np.asarray(Image.fromarray(np.ascontiguousarray(colour)).resize(size, Image.Resampling.LANCZOS))
+
+
+def mosaic(tiles: Sequence[np.ndarray | None], columns: int) -> np.ndarray:
+    """Tiles of one size side by side with transparent gaps: uint8 `[height, width, 4]`; None leaves a place empty."""
+    height, width = next(one for one in tiles if one is not None).shape[:2]
+    gap = _gap(height)
+    rows = -(-len(tiles) // columns)
+    picture = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 4), np.uint8)
+    for number, one in enumerate(tiles):
+        if one is not None:
+            top, left = (number // columns) * (height + gap), (number % columns) * (width + gap)
+            picture[top : top + height, left : left + width, :3] = one
+            picture[top : top + height, left : left + width, 3] = 255
+    return picture
+
+
+def data_uri(image: np.ndarray) -> str:
+    """An image as the address of a PNG that is inside the page."""
+    buffer = io.BytesIO()
+    Image.fromarray(tile(image)).save(buffer, format="png", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _gap(height: int) -> int:
+    return max(1, round(height / 12))
+
+
+def picture(pixels: np.ndarray) -> Figure:
+    """Pixels over the whole width, nothing around them."""
+    figure, ax = axes(height=WIDTH * pixels.shape[0] / pixels.shape[1])
+    ax.imshow(pixels)
+    bare(ax)
+    return figure
+
+
+def _gallery(images: np.ndarray, captions: Sequence[str], columns: int) -> Figure:
+    _, rows = columns_and_rows(len(images), columns)
+    figure = Figure(figsize=(WIDTH, 1.22 * rows))
+    for number, (image, caption) in enumerate(zip(images, captions, strict=True), start=1):
+        ax: Axes = figure.add_subplot(rows, columns, number)
+        ax.imshow(tile(image))
+        bare(ax)
+        ax.set_title(caption, fontsize=7, fontweight="normal", loc="center", pad=3)
+    return figure

@@ -1,0 +1,309 @@
+"""The report of a run: one HTML file that opens without network or JavaScript, and its figures as PNG."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from kerasexp import environment, files, published
+from kerasexp.config.faults import FAULTS
+from kerasexp.config.schema import Experiment
+from kerasexp.errors import DataError
+from kerasexp.reporting.figures import confusion, curves, filters, model, samples, scores, style
+from kerasexp.runs import Run
+
+if TYPE_CHECKING:
+    import keras
+
+
+def write_report(run: Run) -> Path:
+    """Draws `figures/*.png` and writes `report.html`, from the run folder alone.
+
+    Args:
+        run: a run that was evaluated.
+
+    Returns:
+        The path of `report.html`.
+
+    Raises:
+        DataError: if a file of the run folder is missing or damaged.
+    """
+    experiment, manifest = run.experiment, run.manifest
+    metrics = files.read_json(run.path("metrics.json"))
+    history = read_history(run.path("history.csv"))
+    images = files.read_npz(run.path("images.npz"))
+    predictions = files.read_npz(run.path("predictions.npz"))
+    network = _read_network(run.path("model.keras"))
+
+    table = metrics["weights"][metrics["table_weights"]]
+    class_names = [row["name"] for row in table["test"]["per_class"]]
+    layers = model.layers_of(network)
+    gallery = _mistakes(images, predictions, class_names)
+    pictures = _Pictures(run.path("figures"))
+    _draw_curves(pictures, history, experiment, manifest)
+    _draw_scores(pictures, table["test"], class_names)
+    _draw_images(pictures, images, manifest["data"], class_names, gallery)
+    weights = _draw_weights(pictures, network)
+    text = "The network from its input at the top to its output, one box for each layer."
+    pictures.add("network", model.network(layers), text)
+
+    html = _environment().get_template("report.html").render(
+        run=run,
+        experiment=experiment,
+        manifest=manifest,
+        metrics=metrics,
+        table=table,
+        history=history,
+        beside={"reasons": manifest["data"]["remarks"], "groups": [], "notes": []},
+        faults=[(name, FAULTS[name]) for name in experiment.faults],
+        pictures=pictures.svg,
+        gallery=gallery,
+        weights=weights,
+        layers=layers,
+        settings=_settings(experiment),
+        machine=_machine(manifest),
+        imbalance=_imbalance(manifest["data"]["counts"]),
+    )
+    path = run.path("report.html")
+    files.write_text(path, html.encode("utf-8", "replace").decode())  # folder names may be no valid Unicode
+    return path
+
+
+def read_history(path: Path) -> dict[str, list[float]]:
+    """The columns of `history.csv` by name.
+
+    Raises:
+        DataError: if the file is missing, empty or damaged.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        columns = {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else {})}
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing.") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path} is damaged: {error}.") from None
+    missing = {"epoch", "loss", "accuracy", "learning_rate"} - set(columns)
+    if missing:
+        raise DataError(f"{path} has no finished epoch or lacks the column {sorted(missing)[0]}. Resume the run first.")
+    return columns
+
+
+class _Pictures:
+    """The figures of one report: a PNG in the run folder and an SVG for the page."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.svg: dict[str, Markup] = {}
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise DataError(f"{folder} cannot be made: {error.strerror}. Make the run folder writable or copy it.") from None
+
+    def add(self, name: str, figure: Figure, alt: str, in_page: bool = True) -> None:
+        style.save_png(figure, self.folder / f"{name}.png")
+        if in_page:
+            self.svg[name] = Markup(style.to_svg(figure, name, alt))
+
+
+def _read_network(path: Path) -> keras.Model:
+    environment.start_tensorflow()
+    import keras
+
+    if not path.is_file():
+        raise DataError(f"{path} is missing.")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path} is damaged or no Keras model: {' '.join(str(error).split())[:200]}") from None
+
+
+def _draw_curves(
+    pictures: _Pictures, history: Mapping[str, Sequence[float]], experiment: Experiment, manifest: Mapping[str, Any]
+) -> None:
+    best = manifest.get("best_epoch")
+    validation = "test images as validation" if experiment.data.validation == "test" else "validation"
+    last = {name: values[-1] for name, values in history.items()}
+    after = f"after {int(last['epoch'])} epochs: training {{0:.4f}}" + (", validation {1:.4f}." if "val_loss" in last else ".")
+    text = "Loss over epochs, " + after.format(last["loss"], last.get("val_loss"))
+    pictures.add("loss", curves.loss(history, best, validation), text)
+    text = "Accuracy over epochs, " + after.format(last["accuracy"], last.get("val_accuracy"))
+    pictures.add("accuracy", curves.accuracy(history, best, validation), text)
+    text = f"Learning rate over epochs, from {history['learning_rate'][0]:g} to {last['learning_rate']:g}."
+    pictures.add("learning_rate", curves.learning_rate(history), text)
+
+
+def _draw_scores(pictures: _Pictures, test: Mapping[str, Any], class_names: Sequence[str]) -> None:
+    ranked = sorted(test["per_class"], key=lambda row: row["f1"]["value"])
+    worst, best = ranked[0], ranked[-1]
+    text = (
+        f"F1 of each class, from {worst['f1']['value']:.3f} ({worst['name']}) to {best['f1']['value']:.3f} ({best['name']}). "
+        "The numbers are in the table beside it."
+    )
+    pictures.add("f1", scores.f1_bars(test["per_class"], test["macro"]["f1"]["value"]), text)
+    text = "Confusion matrix: a row for each true class, a column for each predicted one. "
+    if test["most_confused"]:
+        top = test["most_confused"][0]
+        text += f"The most frequent confusion is {top['true']} taken for {top['predicted']}, {top['count']} times."
+    pictures.add("confusion", confusion.confusion_matrix(test["confusion_matrix"], class_names), text)
+
+
+def _draw_images(
+    pictures: _Pictures,
+    images: Mapping[str, np.ndarray],
+    data: Mapping[str, Any],
+    class_names: Sequence[str],
+    gallery: Sequence[Mapping[str, Any]],
+) -> None:
+    text = "Images of each class in each part of the data."
+    pictures.add("classes", samples.class_distribution(data["counts"], class_names), text)
+    text = "Training images, one row for each class."
+    pictures.add("samples", samples.sample_grid(images["sample_images"], images["sample_labels"], class_names), text)
+    if len(images.get("augmented_images", ())):
+        pictures.add("augmented", samples.augmented(images["augmented_images"]), "Augmented training images.")
+    if gallery:
+        captions = [(one["true"], one["predicted"], one["probability"]) for one in gallery]
+        pictures.add("mistakes", samples.mistakes(images["mistake_images"], captions), "", in_page=False)
+
+
+def _draw_weights(pictures: _Pictures, network: keras.Model) -> list[dict[str, Any]]:
+    """The filters of the first two convolutions, or without any the weights of the first layer on the pixels."""
+    from kerasexp.evaluation.filters import convolution_kernels, dense_pictures, filter_pictures
+
+    convolutions = convolution_kernels(network)[:2]
+    dense = None if convolutions else dense_pictures(network)
+    shown = []
+    for number, (layer, kernel) in enumerate(convolutions or ([dense] if dense else []), start=1):
+        text = f"{min(filters.MOST, kernel.shape[-1])} filters of the layer {layer}, in grey."
+        pictures.add(f"filters_{number}", filters.filter_grid(filter_pictures(kernel)), text)
+        kind = "convolution" if convolutions else "dense"
+        shown.append({"figure": f"filters_{number}", "kind": kind, "layer": layer, "shape": kernel.shape})
+    return shown
+
+
+def _mistakes(
+    images: Mapping[str, np.ndarray], predictions: Mapping[str, np.ndarray], class_names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The wrongly classified images, the most confident mistake first."""
+    gallery = []
+    for image, row in zip(images["mistake_images"], images["mistake_index"], strict=True):
+        probabilities = predictions["test_probabilities"][row]
+        gallery.append(
+            {
+                "image": samples.data_uri(image),
+                "pixels": max(image.shape[:2]) <= samples.LARGEST,
+                "index": int(predictions["test_index"][row]),
+                "true": class_names[predictions["test_labels"][row]],
+                "predicted": class_names[probabilities.argmax()],
+                "probability": float(probabilities.max()),
+            }
+        )
+    return gallery
+
+
+def _imbalance(counts: Mapping[str, Sequence[int]]) -> dict[str, float]:
+    """The largest class of each split over its smallest; infinite if a class is empty."""
+    return {split: max(of) / min(of) if min(of) else math.inf for split, of in counts.items()}
+
+
+def _settings(experiment: Experiment) -> dict[str, list[tuple[str, Any]]]:
+    """The resolved configuration by part, every argument under the name that `--set` takes."""
+    told = {"name", "title", "study", "recipe", "variants", "faults", "measured"}  # elsewhere in the report
+    parts: dict[str, list[tuple[str, Any]]] = {"training": []}
+    for key, value in experiment.model_dump(mode="json", exclude=told).items():
+        if isinstance(value, dict):
+            parts[key] = [(f"{key}.{path}", inner) for path, inner in _leaves(value)]
+        else:
+            parts["training"].append((key, value))
+    return parts
+
+
+def _machine(manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Where the run ran, in words."""
+    versions, hardware = manifest["versions"], manifest["hardware"]
+    memory = hardware.get("memory")
+    return [
+        ("processor", hardware["processor"]),
+        ("cores, threads", f"{hardware['cores']}, {hardware['threads']}"),
+        *([("memory", f"{memory / 2**30:.1f} GiB")] if memory else []),
+        ("GPU", hardware["gpu"]),
+        ("bfloat16 units", hardware["bfloat16"]),
+        ("precision", manifest["precision"]),
+        ("Python", versions["python"]),
+        ("TensorFlow, Keras, NumPy", f"{versions['tensorflow']}, {versions['keras']}, {versions['numpy']}"),
+        ("kerasexp", manifest["kerasexp"]),
+        ("git", manifest["git"]),
+        ("data", f"{manifest['data']['name']}, digest {manifest['data']['digest']}"),
+        ("created, finished", f"{manifest['created']}, {manifest.get('finished') or 'not yet'}"),
+    ]
+
+
+def _leaves(part: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value inside nested mappings with its dotted path."""
+    for key, value in part.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def _environment() -> jinja2.Environment:
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("kerasexp.reporting"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    words = {
+        "number": _number,
+        "decimal": lambda value, digits=4: f"{value:.{digits}f}",
+        "percent": lambda value, digits=2: f"{100 * value:.{digits}f} %",
+        "probability": samples.percent,
+        "setting": _setting,
+        "duration": duration,
+    }
+    templates.filters.update(words)
+    return templates
+
+
+def _number(value: float) -> str:
+    return f"{value:,}"
+
+
+def _setting(value: Any) -> str:
+    """A value of a configuration as a reader writes it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_setting, value)) or "none"
+    return f"{value:,}" if isinstance(value, int) and value >= 100_000 else str(value)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the two units that matter.
+
+    Example:
+
+    >>> duration(4000)
+    '1 h 7 min'
+    """
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"

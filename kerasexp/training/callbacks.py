@@ -1,0 +1,127 @@
+"""What watches an epoch: Keras' own callbacks from the configuration, and ours for the history and the best weights."""
+
+from __future__ import annotations
+
+import csv
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasexp import files
+from kerasexp.config.schema import Experiment, Stage
+from kerasexp.errors import DataError
+
+
+def keras_callbacks(stage: Stage) -> list[keras.callbacks.Callback]:
+    """Early stopping and the plateau rule of a stage, with every argument from the configuration."""
+    callbacks: list[keras.callbacks.Callback] = []
+    if stage.early_stopping:
+        early = stage.early_stopping
+        callbacks.append(
+            keras.callbacks.EarlyStopping(early.monitor, min_delta=early.min_delta, patience=early.patience)
+        )
+    if stage.reduce_learning_rate:
+        plateau = stage.reduce_learning_rate
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                plateau.monitor,
+                factor=plateau.factor,
+                patience=plateau.patience,
+                min_delta=plateau.min_delta,
+                cooldown=plateau.cooldown,
+                min_lr=plateau.min_learning_rate,
+            )
+        )
+    return callbacks
+
+
+class BestWeights:
+    """Remembers the weights of the best epoch by the experiment's monitored metric; the first of equals wins."""
+
+    def __init__(self, experiment: Experiment):
+        self.monitor = experiment.monitor
+        self.sign = 1.0 if experiment.monitor == "val_accuracy" else -1.0
+        self.weights: list[np.ndarray] | None = None
+
+    def is_better(self, logs: dict[str, float], best_value: float | None) -> bool:
+        value = logs.get(self.monitor, math.nan)
+        return not math.isnan(value) and (best_value is None or self.sign * value > self.sign * best_value)
+
+    def remember(self, model: keras.Model) -> None:
+        self.weights = [np.array(weight) for weight in model.get_weights()]
+
+
+class History:
+    """`history.csv` and the TensorBoard events of a run: one row and one step per finished epoch.
+
+    After a resume both are cut back to the epochs of the saved state, so that neither has gaps or doubles.
+    """
+
+    def __init__(self, csv_path: Path, events: Path):
+        self.csv_path = csv_path
+        self.events = events
+        self._writer: Any = None
+
+    def cut_to(self, epochs: int) -> None:
+        """Keeps the first `epochs` rows and writes the events again from them."""
+        rows: list[dict[str, float]] = []
+        if epochs:
+            rows = read_history(self.csv_path)[:epochs]
+            if len(rows) != epochs:
+                raise DataError(f"{self.csv_path} is damaged: {len(rows)} of {epochs} epochs. Start the run again.")
+        shutil.rmtree(self.events, ignore_errors=True)
+        if not rows:
+            self.csv_path.unlink(missing_ok=True)
+            return
+        lines = [",".join(rows[0]), *(_line(row) for row in rows)]
+        files.write_text(self.csv_path, "\n".join(lines) + "\n")
+        for row in rows:
+            self._write_event(row)
+
+    def append(self, row: dict[str, float]) -> None:
+        """Adds a finished epoch; `row["epoch"]` counts from 1."""
+        new = not self.csv_path.exists()
+        with self.csv_path.open("a", encoding="utf-8") as file:
+            if new:
+                file.write(",".join(row) + "\n")
+            file.write(_line(row) + "\n")
+        self._write_event(row)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def _write_event(self, row: dict[str, float]) -> None:
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(str(self.events))
+        with self._writer.as_default(step=int(row["epoch"])):
+            for name, value in row.items():
+                if name != "epoch":
+                    tf.summary.scalar(name, value)
+        self._writer.flush()
+
+
+def _line(row: dict[str, float]) -> str:
+    # repr of a float reads back as the same float
+    return ",".join(repr(value) for value in row.values())
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """The whole rows of a `history.csv`; a last row that a kill cut short is left out."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    whole = text[: text.rfind("\n") + 1]
+    try:
+        return [
+            {name: int(value) if name == "epoch" else float(value) for name, value in row.items()}
+            for row in csv.DictReader(whole.splitlines())
+        ]
+    except (TypeError, ValueError):
+        raise DataError(f"{path} is damaged: it holds a row that is no list of numbers.") from None

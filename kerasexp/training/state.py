@@ -1,0 +1,184 @@
+"""The exact state of a training: what is needed to go on after a kill as if nothing had happened, bit for bit.
+
+One folder per generation in `state/`, renamed when it is whole; JSON and npz, no pickle. Keras' own BackupAndRestore
+loses the dropout generators and the counters of the callbacks (measured, Keras 3.15), so this keeps all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasexp import files
+from kerasexp.config.schema import Experiment
+from kerasexp.errors import DataError
+from kerasexp.models import build
+
+# what a callback of Keras changes while it watches; the rest of it comes from the configuration
+_COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")
+
+
+@dataclasses.dataclass
+class Position:
+    """Where a training stands.
+
+    Attributes:
+        stage: index of the stage.
+        epoch: finished epochs of the stage.
+        step: finished steps of the current epoch; all of them while the epoch is trained but not yet validated.
+        images_seen: image passes so far, over all stages.
+        seconds: wall time of the training so far, over all processes.
+        epoch_seconds: the part of it that belongs to the current epoch.
+        best_epoch: number of the best epoch (from 1) by the monitored metric.
+        best_value: its value.
+        stop_reason: why the training is over, in words; empty while it is not.
+    """
+
+    stage: int = 0
+    epoch: int = 0
+    step: int = 0
+    images_seen: int = 0
+    seconds: float = 0.0
+    epoch_seconds: float = 0.0
+    best_epoch: int | None = None
+    best_value: float | None = None
+    stop_reason: str = ""
+
+
+def build_seeded(experiment: Experiment, image_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """The experiment's network with weights and dropout generators drawn from its seed."""
+    # Keras draws the seeds of unseeded initialisers and dropout layers from generators that this sets: right before the
+    # model is built, so that what ran earlier in the process changes nothing
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(experiment.seed)
+    return build(experiment, image_shape, classes)
+
+
+def variables_of(model: keras.Model) -> list[Any]:
+    """All that training changes: weights, moving statistics, dropout generators, optimizer slots, running metric sums."""
+    generators = [generator.state for layer in model._flatten_layers() for generator in layer._seed_generators]
+    found: dict[int, Any] = {}
+    for variable in [*model.variables, *generators, *model.optimizer.variables, *model.metrics_variables]:
+        found.setdefault(id(variable), variable)
+    return list(found.values())
+
+
+class StateFolder:
+    """The generations of one run's state.
+
+    Attributes:
+        folder: `state/` of the run.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def _generations(self) -> list[Path]:
+        return sorted(path for path in self.folder.glob("[0-9]*") if path.is_dir())
+
+    def save(
+        self, model: keras.Model, callbacks: list[Any], position: Position, best_weights: list[np.ndarray] | None
+    ) -> None:
+        """Writes a new generation and then removes the older one.
+
+        A kill or a full disk at any instant leaves the old generation or the new one.
+        """
+        self.folder.mkdir(exist_ok=True)
+        self.remove_leftovers()
+        generations = self._generations()
+        number = int(generations[-1].name) + 1 if generations else 1
+        unfinished = self.folder / f".unfinished-{number:06d}"
+        try:
+            unfinished.mkdir()
+            variables = variables_of(model)
+            files.write_npz(unfinished / "variables.npz", **{str(i): v.numpy() for i, v in enumerate(variables)})
+            best_file = self._best_file(position)
+            if best_weights is not None and not best_file.exists():
+                files.write_npz(best_file, **{str(i): array for i, array in enumerate(best_weights)})
+            content = {
+                "position": dataclasses.asdict(position),
+                "callbacks": [_counters(callback) for callback in callbacks],
+                "variables": [[variable.path, list(variable.shape)] for variable in variables],
+                "sha256": files.file_digest(unfinished / "variables.npz"),
+            }
+            files.write_json(unfinished / "state.json", content)
+            unfinished.rename(self.folder / f"{number:06d}")
+            _sync(self.folder)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        for old in generations:
+            shutil.rmtree(old)
+        for path in self.folder.glob("best-*.npz"):
+            if path != best_file:
+                path.unlink()
+
+    def load_position(self) -> Position | None:
+        """Where the last whole generation stands; None if there is none."""
+        generations = self._generations()
+        if not generations:
+            return None
+        content = files.read_json(generations[-1] / "state.json")
+        try:
+            return Position(**content["position"])
+        except (KeyError, TypeError):
+            raise DataError(f"{generations[-1]} was written by another version of kerasexp.") from None
+
+    def restore(self, model: keras.Model, callbacks: list[Any]) -> list[np.ndarray] | None:
+        """Puts the last generation into a built and compiled model and its callbacks.
+
+        Returns:
+            The weights of the best epoch, if the generation has any.
+
+        Raises:
+            DataError: if the state is damaged or belongs to another network.
+        """
+        generation = self._generations()[-1]
+        content = files.read_json(generation / "state.json")
+        if files.file_digest(generation / "variables.npz") != content["sha256"]:
+            raise DataError(f"{generation / 'variables.npz'} is damaged: its checksum does not match. Start the run again.")
+        arrays = files.read_npz(generation / "variables.npz")
+        variables = variables_of(model)
+        if [[variable.path, list(variable.shape)] for variable in variables] != content["variables"]:
+            raise DataError(f"{generation} belongs to another network or another version of Keras. Start the run again.")
+        for i, variable in enumerate(variables):
+            variable.assign(arrays[str(i)])
+        for callback, counters in zip(callbacks, content["callbacks"], strict=True):
+            callback.__dict__.update(counters)
+        best_file = self._best_file(Position(**content["position"]))
+        if not best_file.exists():
+            return None
+        best = files.read_npz(best_file)
+        return [best[str(i)] for i in range(len(best))]
+
+    def remove_leftovers(self) -> None:
+        """Removes what a killed save left behind."""
+        for path in self.folder.glob(".unfinished-*"):
+            shutil.rmtree(path)
+        for path in self.folder.glob(".*.part*"):
+            path.unlink()
+
+    def _best_file(self, position: Position) -> Path:
+        return self.folder / f"best-{position.stage}-{position.best_epoch or 0:06d}.npz"
+
+
+def _counters(callback: Any) -> dict[str, Any]:
+    found = {name: vars(callback)[name] for name in _COUNTERS if name in vars(callback)}
+    return {name: value if value is None or isinstance(value, int) else float(value) for name, value in found.items()}
+
+
+def _sync(folder: Path) -> None:
+    """Puts a folder's entries on the disk; not every file system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

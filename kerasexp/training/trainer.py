@@ -1,0 +1,263 @@
+"""The one trainer: stages, epochs, steps; exact state saved on the way, so that a killed run goes on as if it never stopped.
+
+`Model.fit` cannot start in the middle of an epoch and loses part of its state at a kill (measured, Keras 3.15), so the
+epoch loop is ours, around Keras' own `train_step`, metrics and callbacks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasexp.config.schema import Experiment, Stage
+from kerasexp.data.dataset import Dataset
+from kerasexp.data.pipeline import TrainingImages, evaluation_batches
+from kerasexp.errors import KerasexpError
+from kerasexp.runs import Run
+from kerasexp.training.callbacks import BestWeights, History, keras_callbacks
+from kerasexp.training.interruption import Interruption
+from kerasexp.training.optimizers import build_optimizer
+from kerasexp.training.progress import Progress
+from kerasexp.training.state import Position, StateFolder, build_seeded
+
+SECONDS_PER_CALL = 1.0  # of training between two looks at the clock, the signals and the progress
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    Attributes:
+        status: `complete` (by its own rule), `stopped` (by `--max-time`) or `interrupted` (by a signal).
+        model: with the weights of the last step.
+        best_weights: of the best epoch by the monitored metric, or None without validation data.
+        position: where it ended.
+    """
+
+    status: str
+    model: keras.Model
+    best_weights: list[np.ndarray] | None
+    position: Position
+
+
+def train(
+    run: Run,
+    experiment: Experiment,
+    dataset: Dataset,
+    progress: Progress,
+    max_seconds: float | None = None,
+    published_epochs: int | None = None,
+) -> Outcome:
+    """Trains a run from its last saved state, or from its seed if there is none.
+
+    Args:
+        run: its folder takes the state, the history and the events; the caller holds its lock.
+        experiment: the run's configuration.
+        dataset: the run's data, split as the configuration says.
+        progress: is told what happens.
+        max_seconds: of wall time after which the state is saved and the training ends as `stopped`.
+        published_epochs: how many epochs the study needed, as a horizon for the progress.
+
+    Raises:
+        KerasexpError: if the loss becomes NaN or infinite, or the disk is full. The last saved state survives.
+    """
+    return _Training(run, experiment, dataset, progress, max_seconds, published_epochs).train()
+
+
+def validation_split(experiment: Experiment, dataset: Dataset) -> Any:
+    """The images that validate each epoch, or None."""
+    return {"test": dataset.test, "split": dataset.validation, "none": None}[experiment.data.validation]
+
+
+class _Training:
+    def __init__(
+        self,
+        run: Run,
+        experiment: Experiment,
+        dataset: Dataset,
+        progress: Progress,
+        max_seconds: float | None,
+        published_epochs: int | None,
+    ):
+        self.run = run
+        self.experiment = experiment
+        self.dataset = dataset
+        self.progress = progress
+        self.max_seconds = math.inf if max_seconds is None else max_seconds
+        self.published_epochs = published_epochs
+        self.classes = len(dataset.class_names)
+        self.state = StateFolder(run.path("state"))
+        self.history = History(run.path("history.csv"), run.path("events"))
+        self.best = BestWeights(experiment)
+        self.position = Position()
+        self.started = self.saved = time.monotonic()
+
+    def train(self) -> Outcome:
+        self.state.remove_leftovers()
+        saved = self.state.load_position()
+        self.position = saved or Position()
+        model = build_seeded(self.experiment, self.dataset.image_shape, self.classes)
+        status = "complete"
+        with Interruption() as self.interruption:
+            try:
+                for number in range(self.position.stage, len(self.experiment.stages)):
+                    resumed = saved is not None and number == saved.stage
+                    if not resumed:
+                        self.position = dataclasses.replace(self.position, stage=number, epoch=0, step=0, stop_reason="")
+                    status = self._train_stage(model, self.experiment.stages[number], resumed)
+                    if status != "complete":
+                        break
+            finally:
+                self.history.close()
+        return Outcome(status, model, self.best.weights, self.position)
+
+    def _train_stage(self, model: keras.Model, stage: Stage, resumed: bool) -> str:
+        images = TrainingImages(
+            self.dataset.train, self.classes, stage.batch_size, self.experiment.seed, self.experiment.augmentation
+        )
+        self.images = images
+        epochs = stage.epochs_for(len(self.dataset.train), self.experiment.augmentation.copies)
+        self.model = model
+        _compile(model, stage, images, epochs)
+        self.callbacks = keras_callbacks(stage)
+        watchers = keras.callbacks.CallbackList(self.callbacks, model=model)
+        watchers.on_train_begin()
+        if resumed:
+            self.best.weights = self.state.restore(model, self.callbacks)
+        self.history.cut_to(self.position.epoch)
+        run_steps = _compiled_training(model)
+        run_validation = _compiled_validation(model)
+        position = self.position
+        self.progress.started(
+            self.experiment,
+            epochs=epochs,
+            steps_per_epoch=images.steps_per_epoch,
+            images_per_epoch=images.images_per_epoch,
+            first_epoch=position.epoch,
+            first_step=position.step,
+            published_epochs=self.published_epochs,
+        )
+        model.stop_training = False
+        while not position.stop_reason:
+            if position.step == 0:
+                model.reset_metrics()
+                watchers.on_epoch_begin(position.epoch)
+            if not self._train_epoch(run_steps):
+                self._save()
+                return "interrupted" if self.interruption.requested else "stopped"
+            self._finish_epoch(run_validation, watchers)
+            if model.stop_training:
+                position.stop_reason = "early stopping"
+            elif position.epoch >= epochs:
+                position.stop_reason = "all epochs"
+            if position.stop_reason or time.monotonic() - self.saved >= self.experiment.save_seconds:
+                self._save()
+        watchers.on_train_end()
+        return "complete"
+
+    def _train_epoch(self, run_steps: Callable[[Any, Any], None]) -> bool:
+        """Runs the rest of the current epoch; False if a signal or the time limit ended it."""
+        position, images = self.position, self.images
+        iterator: Any = None
+        steps = 1  # the first call also traces; its speed says nothing
+        while position.step < images.steps_per_epoch:
+            if self.interruption.requested or time.monotonic() - self.started >= self.max_seconds:
+                return False
+            if iterator is None:
+                iterator = iter(images.epoch(position.epoch, position.step))
+            steps = min(steps, images.steps_per_epoch - position.step)
+            began = time.monotonic()
+            run_steps(iterator, tf.constant(steps))
+            logs = self._logs()
+            seconds = time.monotonic() - began
+            position.step += steps
+            position.seconds += seconds
+            position.epoch_seconds += seconds
+            seen = min(position.step * images.batch_size, images.images_per_epoch)
+            done = min((position.step - steps) * images.batch_size, images.images_per_epoch)
+            position.images_seen += seen - done
+            self._check_finite(logs)
+            self.progress.advanced(position.epoch, position.step, logs, (seen - done) / max(seconds, 1e-9))
+            steps = max(1, min(steps * 8, round(steps * SECONDS_PER_CALL / max(seconds, 1e-6))))
+            unfinished = position.step < images.steps_per_epoch
+            if unfinished and time.monotonic() - self.saved >= self.experiment.save_seconds:
+                self._save()
+        return True
+
+    def _finish_epoch(self, run_validation: Callable[[Any], None], watchers: Any) -> None:
+        position, model = self.position, self.model
+        logs = self._logs()
+        validation = validation_split(self.experiment, self.dataset)
+        if validation is not None:
+            began = time.monotonic()
+            model.reset_metrics()
+            run_validation(evaluation_batches(validation, self.classes))
+            logs.update({f"val_{name}": value for name, value in self._logs().items()})
+            position.seconds += time.monotonic() - began
+            position.epoch_seconds += time.monotonic() - began
+        logs["learning_rate"] = float(model.optimizer.learning_rate)
+        position.epoch += 1
+        position.step = 0
+        watchers.on_epoch_end(position.epoch - 1, dict(logs))
+        if self.best.is_better(logs, position.best_value):
+            position.best_epoch, position.best_value = position.epoch, logs[self.best.monitor]
+            self.best.remember(model)
+        self.history.append({"epoch": position.epoch, **logs, "seconds": round(position.epoch_seconds, 3)})
+        self.progress.epoch_ended(position.epoch - 1, logs, position.epoch_seconds)
+        position.epoch_seconds = 0.0
+
+    def _logs(self) -> dict[str, float]:
+        return {name: float(value) for name, value in self.model.get_metrics_result().items()}
+
+    def _save(self) -> None:
+        self.state.save(self.model, self.callbacks, self.position, self.best.weights)
+        self.saved = time.monotonic()
+
+    def _check_finite(self, logs: dict[str, float]) -> None:
+        if math.isfinite(logs["loss"]):
+            return
+        broken = [weight.path for weight in self.model.weights if not np.isfinite(weight.numpy()).all()]
+        where = f"weights that are no longer finite: {', '.join(broken[:3])}" if broken else "all weights are still finite"
+        rate = float(self.model.optimizer.learning_rate)
+        raise KerasexpError(
+            f"The loss became {logs['loss']} in epoch {self.position.epoch + 1}, by step {self.position.step} "
+            f"({where}; learning rate {rate:g}). The training diverged: try a lower rate, e.g. "
+            f"--set optimizer.learning_rate={rate / 10:g}."
+        )
+
+
+def _compile(model: keras.Model, stage: Stage, images: TrainingImages, epochs: int) -> None:
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=stage.loss.label_smoothing)
+    model.compile(build_optimizer(stage, epochs * images.steps_per_epoch), loss, metrics=["accuracy"], jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+    # the metrics' variables are made at their first use, which must not be inside the compiled loop
+    x, y = next(iter(images.epoch(0).take(1)))
+    model.compute_metrics(x[:1], y[:1], y[:1])
+    model.reset_metrics()
+
+
+def _compiled_training(model: keras.Model) -> Callable[[Any, Any], None]:
+    """A function of (iterator, steps) that trains that many steps in one call."""
+
+    @tf.function
+    def run_steps(iterator: Any, steps: Any) -> None:
+        for _ in tf.range(steps):
+            model.train_step(next(iterator))
+
+    return run_steps
+
+
+def _compiled_validation(model: keras.Model) -> Callable[[Any], None]:
+    @tf.function
+    def run_validation(batches: Any) -> None:
+        for batch in batches:
+            model.test_step(batch)
+
+    return run_validation

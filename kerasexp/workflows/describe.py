@@ -1,0 +1,120 @@
+"""`kerasexp list` and `kerasexp show`: what the experiments are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kerasexp import environment
+from kerasexp.config.faults import FAULTS
+from kerasexp.config.loading import experiment_names as names
+from kerasexp.config.loading import experiment_to_yaml, load_experiment, read_config
+from kerasexp.config.schema import Experiment
+from kerasexp.data.catalog import find_entry
+
+
+def list_experiments() -> list[dict[str, Any]]:
+    """All experiments.
+
+    Returns:
+        One dictionary for each: `name`, `title`, `study`, `data`, and `recipes`, a list of `name`, `variants` (those
+        that the recipe has; `augmentN` for any N is one of every recipe) and `measured` (its own results).
+    """
+    return [_describe(name) for name in names()]
+
+
+def show(
+    experiment: str,
+    *,
+    recipe: str = "published",
+    variant: str | Sequence[str] = (),
+    augment: int | None = None,
+    set: Sequence[str] = (),
+) -> dict[str, Any]:
+    """One experiment, resolved as `kerasexp train` would, with its network built for its data set of the catalog.
+
+    Args:
+        experiment: its name, or the path of a YAML file.
+        recipe: how it is trained.
+        variant: one or more of its variants.
+        augment: augmented copies of every training image in an epoch.
+        set: further settings, as `path=value`.
+
+    Returns:
+        `name`, `title`, `study`, `configuration` (the resolved settings), `configuration_yaml` (the same as text),
+        `image_shape`, `classes`, `layers` (each `name`, `type`, `output_shape`, `parameters`), `parameters` (`total`,
+        `trainable`), `faults` (each `name`, `explanation`), `recipes`, `variants` and `measured`.
+
+    Raises:
+        UsageError: for unknown names or values of the wrong kind.
+    """
+    variants = [variant] if isinstance(variant, str) else list(variant)
+    if augment == 0:
+        set = [*set, "augmentation.copies=0"]
+    elif augment is not None:
+        variants.append(f"augment{augment}")
+    config = load_experiment(experiment, recipe, variants, set)
+    image_shape, classes = _shape(config)
+    described = _describe(experiment)
+    return {
+        **{key: described[key] for key in ("name", "title", "study")},
+        "configuration": config.model_dump(mode="json"),
+        "configuration_yaml": experiment_to_yaml(config),
+        "image_shape": list(image_shape),
+        "classes": classes,
+        **_network(config, image_shape, classes),
+        "faults": [{"name": fault, "explanation": FAULTS[fault]} for fault in config.faults],
+        "recipes": [entry["name"] for entry in described["recipes"]],
+        "variants": next(entry["variants"] for entry in described["recipes"] if entry["name"] == recipe),
+        "measured": [result.model_dump() for result in config.measured],
+    }
+
+
+def _describe(name: str) -> dict[str, Any]:
+    content = read_config(name)
+    recipes = [load_experiment(name, recipe) for recipe in content["recipes"]]
+    first = recipes[0]
+    return {
+        "name": first.name,
+        "title": first.title,
+        "study": first.study,
+        "data": first.data.name,
+        "recipes": [
+            {
+                "name": config.recipe,
+                "variants": [
+                    variant
+                    for variant, change in (content.get("variants") or {}).items()
+                    if config.recipe in change.get("recipes", [config.recipe])
+                ],
+                "measured": [result.model_dump() for result in config.measured],
+            }
+            for config in recipes
+        ],
+    }
+
+
+def _shape(config: Experiment) -> tuple[tuple[int, int, int], int]:
+    """Shape of the images and number of classes, as the catalog knows them without reading the data."""
+    entry = find_entry(config.data.name)
+    height, width, channels = entry.image_shape
+    size = config.data.image_size
+    return (size or height, size or width, channels), len(entry.class_names)
+
+
+def _network(config: Experiment, image_shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
+    environment.start_tensorflow("float32")
+    from kerasexp.models import build, parameter_count
+
+    model = build(config, image_shape, classes)
+    layers = [
+        {
+            "name": layer.name,
+            "type": type(layer).__name__,
+            "output_shape": list(layer.output.shape[1:]),
+            "parameters": layer.count_params(),
+        }
+        for layer in model.layers
+    ]
+    total, trainable = parameter_count(model), parameter_count(model, trainable=True)
+    return {"layers": layers, "parameters": {"total": total, "trainable": trainable}}

@@ -1,0 +1,99 @@
+"""`kerasexp evaluate`: a run's saved models against its data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasexp import environment, files
+from kerasexp.config.schema import Experiment
+from kerasexp.data.dataset import Dataset, Split
+from kerasexp.runs import Run, open_run
+
+
+def evaluate(run: str | Path | Run, *, data_dir: str | Path | None = None, offline: bool = False) -> dict[str, Any]:
+    """Evaluates a run again and writes `metrics.json` and `predictions.npz`.
+
+    Args:
+        run: a run folder.
+        data_dir: folder of the data; the one the run was trained with by default.
+        offline: never use the network.
+
+    Returns:
+        The content of `metrics.json`.
+
+    Raises:
+        DataError: if the run or its data is missing or damaged.
+    """
+    run = run if isinstance(run, Run) else open_run(run)
+    with run.locked():
+        experiment, manifest = run.experiment, run.manifest
+        environment.start_tensorflow(manifest["precision"])
+        from kerasexp.workflows.prepare import prepare_data, same_data
+
+        dataset = prepare_data(experiment, data_dir or manifest["data"]["folder"], offline)
+        same_data(dataset, manifest)
+        return evaluate_run(run, experiment, dataset)
+
+
+def evaluate_run(run: Run, experiment: Experiment, dataset: Dataset) -> dict[str, Any]:
+    """Evaluates the models in a run's folder on every split; the caller holds the run's lock.
+
+    The weights of the recipe's table are evaluated on test, training and validation images, the best epoch's beside them
+    on test and validation images.
+    """
+    from kerasexp.data.pipeline import augmented_examples
+    from kerasexp.evaluation.classification import evaluate_predictions, most_confident_mistakes
+    from kerasexp.evaluation.predictions import predict_probabilities
+    from kerasexp.models.saved import load_model
+
+    def measure(model: Any, split: Split) -> tuple[dict[str, Any], np.ndarray]:
+        probabilities = predict_probabilities(model, split.x)
+        return evaluate_predictions(probabilities, split.y, dataset.class_names, seed=experiment.seed), probabilities
+
+    model, card = load_model(run.path("model.keras"))
+    on_test, probabilities = measure(model, dataset.test)
+    table = {"epoch": card["epoch"], "test": on_test, "train": measure(model, dataset.train)[0]}
+    weights = {experiment.weights: table}
+    if dataset.validation is not None:
+        table["validation"] = measure(model, dataset.validation)[0]
+    if experiment.weights == "last" and experiment.data.validation != "none":
+        weights["best"] = table
+        if run.path("best.keras").exists():
+            best, card = load_model(run.path("best.keras"))
+            weights["best"] = {"epoch": card["epoch"], "test": measure(best, dataset.test)[0]}
+            if dataset.validation is not None:
+                weights["best"]["validation"] = measure(best, dataset.validation)[0]
+    metrics = {"table_weights": experiment.weights, "weights": weights}
+
+    files.write_json(run.path("metrics.json"), metrics)
+    files.write_npz(
+        run.path("predictions.npz"),
+        test_probabilities=probabilities,
+        test_labels=dataset.test.y,
+        test_index=dataset.test.index,
+    )
+    mistakes = most_confident_mistakes(probabilities, dataset.test.y)
+    samples = _sample_positions(dataset.train, len(dataset.class_names))
+    pictures = {
+        "sample_images": dataset.train.x[samples],
+        "sample_labels": dataset.train.y[samples],
+        "mistake_images": dataset.test.x[mistakes],
+        "mistake_index": mistakes,
+    }
+    if experiment.augmentation.copies:
+        first_of_classes = [np.flatnonzero(dataset.train.y == label)[0] for label in np.unique(dataset.train.y)[:5]]
+        copies = np.arange(min(10, experiment.augmentation.copies if experiment.augmentation.static else 10))
+        positions, numbers = np.repeat(first_of_classes, len(copies)), np.tile(copies, len(first_of_classes))
+        examples = augmented_examples(dataset.train, experiment.seed, experiment.augmentation, positions, numbers)
+        pictures["augmented_images"] = np.rint(examples).astype("uint8")
+        pictures["augmented_copies"] = copies
+    files.write_npz(run.path("images.npz"), **pictures)
+    return metrics
+
+
+def _sample_positions(split: Split, classes: int, each: int = 10) -> np.ndarray:
+    """The first images of each class, class by class."""
+    return np.concatenate([np.flatnonzero(split.y == label)[:each] for label in range(classes)])

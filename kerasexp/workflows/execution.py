@@ -1,0 +1,133 @@
+"""What `train` and `resume` share: train, evaluate, report, and a manifest that always tells how it stands."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import errno
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from kerasexp import published
+from kerasexp.config.schema import Experiment
+from kerasexp.data.dataset import Dataset
+from kerasexp.errors import Interrupted, KerasexpError
+from kerasexp.models import build, parameter_count
+from kerasexp.models.saved import save_model
+from kerasexp.reporting.html import write_report
+from kerasexp.runs import Run
+from kerasexp.training.progress import Progress
+from kerasexp.training.trainer import Outcome, train
+from kerasexp.workflows.evaluate import evaluate_run
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def execute(
+    run: Run, experiment: Experiment, dataset: Dataset, progress: Progress, max_seconds: float | None = None
+) -> None:
+    """Trains a run as far as it goes, then evaluates it and writes its report.
+
+    Raises:
+        Interrupted: after a signal, with the state saved.
+        KerasexpError: if the training fails; the last saved state survives.
+    """
+    with progress, _honest_manifest(run):
+        run.update_manifest(status="running")
+        run.log("training starts or goes on")
+        outcome = train(run, experiment, dataset, progress, max_seconds, _published_epochs(experiment))
+        _record(run, outcome)
+        if outcome.status == "interrupted":
+            raise Interrupted(f"Interrupted; everything is saved. Go on with: kerasexp resume {run}")
+        progress.note("Evaluating")
+        _save_models(run, experiment, dataset, outcome)
+        evaluate_run(run, experiment, dataset)
+        progress.note("Writing the report")
+        finished = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        run.update_manifest(status=outcome.status, finished=finished)
+        run.log(outcome.status)
+        progress.finished(f"Report: {write_report(run)}")
+
+
+@contextlib.contextmanager
+def _honest_manifest(run: Run) -> Iterator[None]:
+    """Whatever ends the work, the manifest says so, and the user gets one clear message."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except KerasexpError as error:
+        _failed(run, str(error))
+        raise
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        message = "Not enough memory for this network and batch size. Try a smaller one, e.g. --set batch_size=32."
+        _failed(run, message)
+        raise KerasexpError(message) from None
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            _failed(run, f"{type(error).__name__}: {error}")
+            raise
+        message = (
+            f"The disk is full ({error.strerror}) while writing to {run}. The last saved state is kept. "
+            f"Make room, then go on with: kerasexp resume {run}"
+        )
+        _failed(run, message)
+        raise KerasexpError(message) from None
+    except Exception as error:
+        _failed(run, f"{type(error).__name__}: {error}")
+        raise
+
+
+def _failed(run: Run, reason: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk may refuse this as well
+        run.update_manifest(status="failed", stop_reason=reason)
+        run.log(f"failed: {reason}")
+
+
+def _record(run: Run, outcome: Outcome) -> None:
+    position = outcome.position
+    reasons = {"stopped": "the time limit", "interrupted": "a signal"}
+    run.update_manifest(
+        status="interrupted" if outcome.status == "interrupted" else "running",
+        stop_reason=reasons.get(outcome.status, position.stop_reason),
+        epochs_run=position.epoch,
+        best_epoch=position.best_epoch,
+        seconds=round(position.seconds, 3),
+        images_seen=position.images_seen,
+        parameters={
+            "total": parameter_count(outcome.model),
+            "trainable": parameter_count(outcome.model, trainable=True),
+        },
+    )
+    run.log(f"training ended: {outcome.status}, epoch {position.epoch}, step {position.step}")
+
+
+def _save_models(run: Run, experiment: Experiment, dataset: Dataset, outcome: Outcome) -> None:
+    """`model.keras` with the weights of the recipe's table, `best.keras` where the best epoch is another one."""
+    position = outcome.position
+    # a copy without optimizer and metrics: what is saved is the network alone
+    network = build(experiment, dataset.image_shape, len(dataset.class_names))
+    last = outcome.model.get_weights()
+    best_is_another = outcome.best_weights is not None and position.best_epoch != position.epoch
+
+    def save(name: str, weights: list, epoch: int | None) -> None:
+        network.set_weights(weights)
+        save_model(network, run.path(name), dataset.class_names, experiment=experiment.name, epoch=epoch)
+
+    if experiment.weights == "best" and best_is_another:
+        save("model.keras", outcome.best_weights, position.best_epoch)
+    else:
+        save("model.keras", last, position.epoch)
+    if experiment.weights == "last" and best_is_another:
+        save("best.keras", outcome.best_weights, position.best_epoch)
+    else:
+        run.path("best.keras").unlink(missing_ok=True)
+
+
+def _published_epochs(experiment: Experiment) -> int | None:
+    """How long the study trained, for the estimate of a run that ends by early stopping."""
+    if experiment.recipe != "published":
+        return None
+    claims = published.claims_for(experiment.name, experiment.variants)
+    return next((round(claim.value) for claim in claims if claim.metric == "epochs_run"), None)

@@ -1,0 +1,58 @@
+"""The data of an experiment, as its configuration wants it: found, checked, split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kerasexp.config.schema import Experiment
+from kerasexp.data.dataset import Dataset, Split
+from kerasexp.data.load import load_dataset
+from kerasexp.data.splits import hold_out
+from kerasexp.errors import DataError
+
+
+def prepare_data(experiment: Experiment, data_dir: str | Path | None = None, offline: bool = False) -> Dataset:
+    """Loads and checks the experiment's data; holds out a validation set if the configuration says so.
+
+    Raises:
+        DataError: if the data is missing, damaged or not as expected.
+    """
+    data = experiment.data
+    dataset = load_dataset(data.name, data_dir=data_dir, offline=offline, image_size=data.image_size)
+    if data.validation == "split":
+        dataset = hold_out(dataset, data.validation_fraction, experiment.seed)
+    return dataset
+
+
+def describe_data(dataset: Dataset, data_dir: str | Path | None) -> dict[str, Any]:
+    """What a run's manifest says of its data."""
+    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    return {
+        "name": dataset.name,
+        "digest": dataset.digest(),
+        "source": dataset.source,
+        "remarks": list(dataset.remarks),
+        "notes": list(dataset.notes),
+        "class_names": list(dataset.class_names),
+        "image_shape": list(dataset.image_shape),
+        "counts": {name: _counts(split, len(dataset.class_names)) for name, split in splits.items() if split is not None},
+        "folder": None if data_dir is None else str(Path(data_dir).resolve()),
+    }
+
+
+def _counts(split: Split, classes: int) -> list[int]:
+    return [int((split.y == label).sum()) for label in range(classes)]
+
+
+def same_data(dataset: Dataset, manifest: dict[str, Any]) -> None:
+    """Checks that these are the images that a run was made with.
+
+    Raises:
+        DataError: if they are not.
+    """
+    if dataset.digest() != manifest["data"]["digest"]:
+        raise DataError(
+            f"The data {dataset.name} ({dataset.source}) is not what this run was trained on: its digest is "
+            f"{dataset.digest()}, expected {manifest['data']['digest']}. Point --data-dir to the original data."
+        )

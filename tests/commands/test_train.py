@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kerasexp.runs import open_run
+
+
+def test_the_last_line_is_the_path_of_a_report(trained):
+    report = Path(trained.out.splitlines()[-1])
+    assert report.name == "report.html"
+    assert "<html" in report.read_text(encoding="utf-8")
+
+
+def test_the_result_is_on_stdout_and_the_progress_on_stderr(trained):
+    lines = trained.out.splitlines()
+    assert lines[0].startswith("kmnist_fcnn fast augment2: complete")
+    assert "2 epochs" in lines[0]
+    assert lines[1].startswith("test accuracy ")
+    assert "n = 30" in lines[1]
+    assert "epoch 1/2  loss" in trained.err
+    assert "epoch" not in trained.out.replace("2 epochs", "").replace("all epochs", "")
+
+
+def test_the_flags_reach_the_run(run_folder):
+    run = open_run(run_folder)
+    assert run.manifest["status"] == "complete"
+    assert run.manifest["epochs_run"] == 2
+    assert run.manifest["variants"] == ["augment2"]
+    assert run.manifest["precision"] == "float32"
+
+
+def test_json_is_all_that_is_on_stdout(kerasexp, small_data, tmp_path):
+    words = ("train", "kmnist_fcnn", "--recipe", "fast", "--data", small_data, "--epochs", 1, "--seed", 7)
+    answer = kerasexp(*words, "--set", "batch_size=30", "--out", tmp_path, "--json")
+    assert answer.code == 0, answer.err
+    result = json.loads(answer.out)
+    assert result["experiment"] == "kmnist_fcnn"
+    assert result["seed"] == 7
+    assert result["status"] == "complete"
+    assert result["test"]["n"] == 30
+    low, high = result["test"]["accuracy"]["interval"]
+    assert low <= result["test"]["accuracy"]["value"] <= high
+    assert Path(result["report"]).is_file()
+    assert open_run(result["run"]).experiment.batch_size == 30
+
+
+def test_max_time_stops_and_says_how_to_go_on(kerasexp, small_data, tmp_path):
+    words = ("train", "kmnist_fcnn", "--recipe", "fast", "--data", small_data, "--epochs", 100_000)
+    answer = kerasexp(*words, "--max-time", "1s", "--out", tmp_path)
+    assert answer.code == 0, answer.err
+    assert ": stopped (the time limit)" in answer.out
+    folder = Path(answer.out.splitlines()[-1]).parent
+    assert f"kerasexp resume {folder}" in answer.out
+    again = kerasexp("resume", folder, "--max-time", "1s", "--json")
+    assert again.code == 0, again.err
+    first, second = open_run(folder).manifest["epochs_run"], json.loads(again.out)["epochs_run"]
+    assert second == first > 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["kmnist_cn"], 'Did you mean "kmnist_cnn"?'),
+        (["kmnist_cnn", "--recipe", "fats"], 'Did you mean "fast"?'),
+        (["kmnist_cnn", "--variant", "lr2"], 'Did you mean "lr1"?'),
+        (["kmnist_cnn", "--set", "optimizer.learning_rat=1"], 'Did you mean "learning_rate"?'),
+        (["kmnist_cnn", "--set", "batch_size=many"], "batch_size"),
+        (["kmnist_cnn", "--set", "batch_size"], "PATH=VALUE"),
+        (["kmnist_cnn", "--epochs", "-1"], "epochs"),
+        (["kmnist_cnn", "--epochs", "two"], "--epochs"),
+        (["kmnist_cnn", "--augment", "-5"], "augment"),
+        (["kmnist_cnn", "--seed", "-1"], "seed"),
+        (["kmnist_cnn", "--max-time", "soon"], "30s, 10m, 2h"),
+        (["kmnist_cnn", "--max-time", "0"], "30s, 10m, 2h"),
+        (["kmnist_cnn", "--precision", "float16"], "'auto', 'float32', 'bfloat16'"),
+        (["no_such_file.yaml"], "no_such_file.yaml is missing"),
+        ([], "EXPERIMENT"),
+    ],
+)
+def test_a_wrong_word_is_exit_2_and_one_clear_message(kerasexp, tmp_path, words, message):
+    answer = kerasexp("train", *words, *(["--out", tmp_path] if words else []))
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("Error: ")
+    assert message in answer.err
+    assert "Traceback" not in answer.err
+    assert not any(tmp_path.iterdir()), "nothing is left behind"
+
+
+def test_missing_data_is_exit_3(kerasexp, tmp_path):
+    answer = kerasexp("train", "kmnist_cnn", "--data-dir", tmp_path / "empty", "--offline", "--out", tmp_path / "runs")
+    assert (answer.code, answer.out) == (3, "")
+    assert "train-images-idx3-ubyte.gz" in answer.err

@@ -1,0 +1,142 @@
+"""Experiments resolve as written, and every mistake gets one clear line."""
+
+import pytest
+
+from kerasexp.config.loading import (
+    experiment_from_yaml,
+    experiment_names,
+    experiment_to_yaml,
+    load_experiment,
+    parse_yaml,
+    read_config,
+)
+from kerasexp.errors import UsageError
+
+RECIPES = ("published", "sound", "fast")
+
+
+def test_the_three_kmnist_experiments_are_there():
+    assert {"kmnist_cnn", "kmnist_cnn_nopool", "kmnist_fcnn"} <= set(experiment_names())
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("name", experiment_names())
+def test_every_recipe_resolves_and_survives_yaml(name, recipe):
+    experiment = load_experiment(name, recipe)
+    assert experiment_from_yaml(experiment_to_yaml(experiment), "config.yaml") == experiment
+
+
+@pytest.mark.parametrize("name", experiment_names())
+def test_a_recipe_never_changes_the_network_or_the_data(name):
+    network = {(e.network, str(e.model), e.data.name) for e in (load_experiment(name, recipe) for recipe in RECIPES)}
+    assert len(network) == 1
+
+
+def test_published_is_the_study_to_the_letter():
+    experiment = load_experiment("kmnist_cnn")
+    assert experiment.data.validation == "test"
+    assert experiment.optimizer.model_dump() == {"name": "adadelta", "learning_rate": 1e-3, "rho": 0.95, "epsilon": 1e-7}
+    assert (experiment.batch_size, experiment.epochs, experiment.weights) == (128, 10000, "last")
+    assert experiment.early_stopping.model_dump() == {"monitor": "val_loss", "patience": 10, "min_delta": 0.0}
+    plateau = experiment.reduce_learning_rate
+    assert (plateau.factor, plateau.patience, plateau.min_delta, plateau.cooldown) == (0.1, 5, 1e-4, 0)
+    augmentation = experiment.augmentation
+    assert (augmentation.rotation, augmentation.shift, augmentation.shear, augmentation.zoom) == (10, 0.1, 0.1, 0.1)
+    assert (augmentation.copies, augmentation.static, augmentation.fill) == (0, True, "nearest")
+
+
+def test_bench12_and_augment10_together():
+    experiment = load_experiment("kmnist_cnn", variants=["bench12", "augment10"])
+    assert (experiment.epochs, experiment.early_stopping, experiment.augmentation.copies) == (12, None, 10)
+    assert experiment.variants == ("augment10", "bench12")
+
+
+def test_the_digest_knows_settings_not_labels():
+    plain = load_experiment("kmnist_cnn")
+    flag = load_experiment("kmnist_cnn", overrides=["augmentation.copies=10"])
+    assert load_experiment("kmnist_cnn", variants=["augment10"]).digest() == flag.digest() != plain.digest()
+    assert load_experiment("kmnist_cnn", overrides=["seed=1"]).digest() == plain.digest()
+
+
+def test_another_kind_of_part_replaces_the_old_one():
+    fast = load_experiment("kmnist_cnn", "fast")
+    assert "rho" not in fast.optimizer.model_dump()
+
+
+def test_length_in_passes():
+    fast = load_experiment("kmnist_cnn", "fast", overrides=["passes=1000", "passes_per_image=5"])
+    assert fast.epochs_for(images=100, copies=0) == 5
+    assert fast.epochs_for(images=300, copies=1) == 3
+    assert fast.epochs_for(images=300, copies=2) == 1
+    assert load_experiment("kmnist_cnn").epochs_for(images=5, copies=9) == 10000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "kmnist_cn"}, 'Unknown experiment "kmnist_cn". Did you mean "kmnist_cnn"?'),
+        ({"name": "nowhere.yaml"}, "nowhere.yaml is missing"),
+        ({"recipe": "fats"}, 'no recipe "fats". Did you mean "fast"?'),
+        ({"variants": ["bench21"]}, 'no variant "bench21". Did you mean "bench12"?'),
+        ({"variants": ["augment0"]}, 'no variant "augment0"'),
+        ({"recipe": "fast", "variants": ["lr1"]}, "belongs to the recipe published"),
+        ({"overrides": ["epochs"]}, '"epochs" is no override'),
+        ({"overrides": ["epcohs=3"]}, 'Did you mean "epochs"?'),
+        ({"overrides": ["optimizer.lr=3"]}, 'no "lr" in optimizer'),
+        ({"overrides": ["epochs.x=3"]}, '"epochs" has no settings of its own'),
+        ({"overrides": ["epochs=0"]}, "epochs: input should be greater than or equal to 1"),
+        ({"overrides": ["epochs=2.5"]}, "epochs: input should be a valid integer"),
+        ({"overrides": ["batch_size=-1"]}, "batch_size: input should be greater"),
+        ({"overrides": ["optimizer.learning_rate=.nan"]}, "optimizer.learning_rate"),
+        ({"overrides": ["optimizer.learning_rate=fast"]}, "optimizer.learning_rate: input should be a valid number"),
+        ({"overrides": ["optimizer.name=adamx"]}, "optimizer"),
+        ({"overrides": ["model.dense=wide"]}, "model.dense: expected int as in 128"),
+        ({"overrides": ["model.dropout=[0.1]"]}, "model.dropout: expected 2 values"),
+        ({"overrides": ["passes=3"]}, "exactly one of epochs and passes"),
+        ({"overrides": ["data.validation=none"]}, "early_stopping needs validation data"),
+        ({"overrides": ["epochs=[1"]}, "no valid YAML"),
+    ],
+)
+def test_a_mistake_gets_one_clear_line(arguments, message):
+    with pytest.raises(UsageError) as caught:
+        load_experiment(**{"name": "kmnist_cnn", **arguments})
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("seed: 42", "seed: 42\nseed: 43"), "duplicate key 'seed'"),
+        (("seed: 42", "sead: 42"), 'unknown key "sead". Did you mean "seed"?'),
+        (("seed: 42", "name: mine"), "name is set by kerasexp"),
+        (("recipes:", "recipies:"), "expected a mapping with the key recipes"),
+        (("[test_as_validation,", "[test_as_validatoin,"), "unknown fault"),
+    ],
+)
+def test_a_config_file_of_ones_own_is_checked(tmp_path, change, message):
+    from importlib import resources
+
+    text = (resources.files("kerasexp.configs") / "kmnist_cnn.yaml").read_text()
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    assert load_experiment(str(file)).name == "mine"
+    file.write_text(text.replace(*change, 1))
+    with pytest.raises(UsageError, match="mine.yaml") as caught:
+        load_experiment(str(file))
+    assert message in str(caught.value)
+
+
+def test_yaml_numbers_are_numbers():
+    assert parse_yaml("[1e-3, 1.5e3, 10, -2E5]", "text") == [0.001, 1500.0, 10, -200000.0]
+
+
+@pytest.mark.parametrize("name", experiment_names())
+def test_the_file_names_every_argument_of_the_builder(name):
+    import inspect
+
+    from kerasexp.models import network
+
+    content = read_config(name)
+    arguments = list(inspect.signature(network(content["network"])).parameters)[2:]
+    assert sorted(content["model"]) == sorted(arguments)

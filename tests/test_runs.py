@@ -1,0 +1,61 @@
+"""Run folders: made, opened, locked."""
+
+import pytest
+
+from kerasexp.config.loading import load_experiment
+from kerasexp.errors import DataError, UsageError
+from kerasexp.runs import create_run, open_run
+
+
+@pytest.fixture
+def run(tmp_path):
+    return create_run(load_experiment("kmnist_cnn", variants=["augment10"]), tmp_path, precision="float32")
+
+
+def test_a_run_tells_what_it_is(run, tmp_path):
+    again = open_run(run.folder)
+    assert run.folder.parent == tmp_path / "kmnist_cnn"
+    assert again.experiment == load_experiment("kmnist_cnn", variants=["augment10"])
+    assert again.manifest["status"] == "running"
+    assert again.manifest["precision"] == "float32"
+    again.update_manifest(status="complete")
+    assert run.manifest["status"] == "complete"
+
+
+def test_no_run_folder(tmp_path):
+    with pytest.raises(DataError, match="no such folder"):
+        open_run(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"manifest\.json is missing"):
+        open_run(tmp_path)
+
+
+def test_a_run_of_another_version_is_refused(run):
+    run.update_manifest(format=99)
+    with pytest.raises(DataError, match="run format 99"):
+        open_run(run.folder)
+
+
+def test_a_half_written_run_is_refused(run):
+    run.path("manifest.json").write_text('{"format": 1,')
+    with pytest.raises(DataError, match="cannot be read as JSON"):
+        open_run(run.folder)
+
+
+@pytest.mark.parametrize("damage", ["", "just: wrong", "a: 1\na: 2"])
+def test_a_damaged_configuration_is_refused(run, damage):
+    run.path("config.yaml").write_text(damage)
+    with pytest.raises(DataError, match="damaged"):
+        open_run(run.folder).experiment  # noqa: B018
+
+
+def test_a_locked_run_is_refused(run):
+    with run.locked(), pytest.raises(UsageError, match="is locked"), open_run(run.folder).locked():
+        pass
+    with run.locked():
+        pass
+
+
+def test_an_unwritable_place_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="Choose another folder with --out"):
+        create_run(load_experiment("kmnist_cnn"), tmp_path / "file")
