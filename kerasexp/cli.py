@@ -26,7 +26,11 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
-    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 120},
+    context_settings={
+        "help_option_names": ["--help", "-h"],
+        # a help flag that is not given is False, not None: to convert None, Typer would load pydantic
+        "default_map": {"help": False, "data": {"help": False}},
+    },
 )
 
 
@@ -105,13 +109,13 @@ def _message(error: Exception, words: Sequence[str]) -> str:
 
 
 def _usage_message(error: typer.TyperException) -> str:
-    if not error.message:  # no words at all: the help was shown instead
-        return "" if not isinstance(error, typer.BadParameter) else error.format_message()
     near = getattr(error, "possibilities", None)
     text = f"{error.message}. Did you mean {near[0]}?" if near else error.format_message()
-    text = text.replace("Value error, ", "")  # pydantic's, which Typer converts values with
+    if not text:  # no words at all: Typer has shown the help
+        return ""
+    text = text.replace("Value error, ", "")  # put there by pydantic, which Typer converts values with
     context = getattr(error, "ctx", None)
-    return f"{text} ({context.command_path} --help)" if context else text
+    return f"{text} See {context.command_path if context else 'kerasexp'} --help."
 
 
 def _reader_has_gone() -> int:

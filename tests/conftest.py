@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""What all tests share: real data where there is some, and one small trained run."""
 
 from __future__ import annotations
 
@@ -18,3 +18,11 @@ def data_dir() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("needs real data: set KERASEXP_DATA_DIR to a data folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory):
+    """A finished run of the real line, for tests that only read it: the CNN, augmented, on the bundled digits."""
+    import kerasexp
+
+    return kerasexp.train("kmnist_cnn", augment=1, data="mnist5k", epochs=2, out=tmp_path_factory.mktemp("runs"))

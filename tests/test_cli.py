@@ -18,8 +18,10 @@ HEAVY = {"tensorflow", "keras", "numpy", "pydantic", "scipy", "sklearn", "matplo
 HELP = """
 import sys, time, json
 from kerasexp.cli import main
-code = main(["--help"])
-print(json.dumps({"code": code, "seconds": time.process_time(), "modules": sorted(sys.modules)}), file=sys.stderr)
+code, seconds = main(["--help"]), time.process_time()
+main(["train", "--help"])
+main(["data", "get", "--help"])
+print(json.dumps({"code": code, "seconds": seconds, "modules": sorted(sys.modules)}), file=sys.stderr)
 """
 
 

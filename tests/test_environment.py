@@ -51,11 +51,11 @@ def test_starting_is_quiet_and_leaves_stderr_open(capfd, tf):
     assert capfd.readouterr().err == "still open\n"
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float32", "bfloat16", "float32"])
-def test_precision_can_change_within_one_process(tf, precision):
-    environment.start_tensorflow(precision)
-    options = tf.config.optimizer.get_experimental_options()
-    assert options["auto_mixed_precision_onednn_bfloat16"] is (precision == "bfloat16")
+def test_precision_can_change_within_one_process(tf):
+    for precision in ("bfloat16", "float32", "bfloat16", "float32"):
+        environment.start_tensorflow(precision)
+        options = tf.config.optimizer.get_experimental_options()
+        assert options["auto_mixed_precision_onednn_bfloat16"] is (precision == "bfloat16")
 
 
 def test_unknown_precision(tf):

@@ -124,15 +124,16 @@ def _as_uint8(parts: dict[str, np.ndarray], where: str) -> dict[str, np.ndarray]
 def _whole_levels(images: np.ndarray, scale: int, where: str) -> np.ndarray:
     result = np.empty(images.shape, np.uint8)
     tolerance = 0.15 if images.dtype == np.float16 else 0.01  # float16 cannot hold n / 255 any nearer
-    for start in range(0, len(images), 1000):  # in blocks, so that no float copy of all images exists
-        levels = images[start : start + 1000].astype(np.float64) * scale
+    block = 1 + 2**18 // images[0].size
+    for start in range(0, len(images), block):  # so that no float copy of all images exists
+        levels = images[start : start + block].astype(np.float64) * scale
         whole = np.rint(levels)
         if np.abs(levels - whole).max() > tolerance:
             raise DataError(
-                f"{where}: pixels are no whole grey levels of 0 to 255 (or n/255 from 0 to 1), so uint8 cannot hold them "
-                "exactly. Expected the original pixels, not normalised or resized ones."
+                f"{where}: pixels are no whole grey levels of 0 to 255 (or n/255 from 0 to 1), so uint8 cannot hold "
+                "them. Expected the original pixels, not normalised or resized ones."
             )
-        result[start : start + 1000] = whole
+        result[start : start + block] = whole
     return result
 
 

@@ -68,6 +68,6 @@ class Dataset:
             if split is not None:
                 for index, label, image in zip(split.index.tolist(), split.y.tolist(), split.x, strict=True):
                     row = hashlib.sha256(f"{part} {index} {label} {image.shape}".encode())
-                    row.update(np.ascontiguousarray(image))
+                    row.update(np.ascontiguousarray(image).data)
                     rows.append(row.digest())
         return hashlib.sha256(b"".join(sorted(rows))).hexdigest()[:16]

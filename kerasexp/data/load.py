@@ -165,7 +165,7 @@ def _fetch(entry: Entry, data_dir: Path, offline: bool) -> None:
     """Downloads with TFDS, or says which files to put where."""
     try:
         if offline:
-            raise DataError("--offline forbids to fetch it")
+            raise DataError("offline, so the network was not used")
         if entry.tfds is None:
             raise DataError("TensorFlow Datasets does not have it")
         tfds.download(entry, data_dir)
@@ -217,7 +217,15 @@ def _from_pictures(pictures: folder.Pictures, name: str, source: str) -> Dataset
         part: dataclasses.replace(split, index=pictures.positions[part])
         for part, split in checks.checked_splits(pictures.arrays, pictures.class_names, source).items()
     }
-    return Dataset(name, class_names=pictures.class_names, source=source, notes=pictures.notes, **splits)
+    return Dataset(
+        name=name,
+        train=splits["train"],
+        test=splits["test"],
+        validation=splits.get("validation"),
+        class_names=pictures.class_names,
+        source=source,
+        notes=pictures.notes,
+    )
 
 
 def _resized(dataset: Dataset, image_size: int | None) -> Dataset:

@@ -31,8 +31,8 @@ def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarr
     total = round(fraction * len(labels)) if 0 < fraction < 1 else 0
     if counts.min() < 2 or not len(counts) <= total <= len(labels) - len(counts):
         raise UsageError(
-            f"A share of {fraction:g} cannot be held out of {len(labels):,} images in {len(counts)} classes, the smallest "
-            f"of {counts.min():,}: each class needs an image on both sides. Choose another fraction, or more images."
+            f"A share of {fraction:g} cannot be held out of {len(labels):,} images in {len(counts)} classes, the "
+            f"smallest of {counts.min():,}: each class needs an image on both sides. Choose another fraction."
         )
     exact = counts * (total / len(labels))
     sizes = np.clip(np.floor(exact).astype(int), 1, counts - 1)

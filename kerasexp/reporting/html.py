@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from kerasexp import environment, files, published
 from kerasexp.config.faults import FAULTS
 from kerasexp.config.schema import Experiment
 from kerasexp.errors import DataError
+from kerasexp.reporting import beside
 from kerasexp.reporting.figures import confusion, curves, filters, model, samples, scores, style
 from kerasexp.runs import Run
 
@@ -36,9 +36,22 @@ def write_report(run: Run) -> Path:
     Raises:
         DataError: if a file of the run folder is missing or damaged.
     """
+    if not run.path("metrics.json").exists():
+        raise DataError(f"{run} has no metrics.json: it was never evaluated. Finish it with: kerasexp resume {run}")
+    try:
+        page = _page(run)
+    except (KeyError, IndexError, jinja2.UndefinedError) as error:
+        raise DataError(f"{run} is damaged: manifest.json, metrics.json or images.npz lacks {error}.") from error
+    path = run.path("report.html")
+    files.write_text(path, page.encode("utf-8", "replace").decode())  # folder names may be no valid Unicode
+    return path
+
+
+def _page(run: Run) -> str:
+    environment.start_tensorflow()
     experiment, manifest = run.experiment, run.manifest
     metrics = files.read_json(run.path("metrics.json"))
-    history = read_history(run.path("history.csv"))
+    history = _history(run)
     images = files.read_npz(run.path("images.npz"))
     predictions = files.read_npz(run.path("predictions.npz"))
     network = _read_network(run.path("model.keras"))
@@ -55,46 +68,41 @@ def write_report(run: Run) -> Path:
     text = "The network from its input at the top to its output, one box for each layer."
     pictures.add("network", model.network(layers), text)
 
-    html = _environment().get_template("report.html").render(
-        run=run,
-        experiment=experiment,
-        manifest=manifest,
-        metrics=metrics,
-        table=table,
-        history=history,
-        beside={"reasons": manifest["data"]["remarks"], "groups": [], "notes": []},
-        faults=[(name, FAULTS[name]) for name in experiment.faults],
-        pictures=pictures.svg,
-        gallery=gallery,
-        weights=weights,
-        layers=layers,
-        settings=_settings(experiment),
-        machine=_machine(manifest),
-        imbalance=_imbalance(manifest["data"]["counts"]),
+    return (
+        _templates()
+        .get_template("report.html")
+        .render(
+            run=run,
+            experiment=experiment,
+            manifest=manifest,
+            metrics=metrics,
+            table=table,
+            history=history,
+            beside=beside.beside(published.rows(run), class_names),
+            faults=[(name, FAULTS[name]) for name in experiment.faults],
+            pictures=pictures.svg,
+            gallery=gallery,
+            weights=weights,
+            layers=layers,
+            settings=_settings(experiment),
+            machine=_machine(manifest),
+            imbalance=_imbalance(manifest["data"]["counts"]),
+        )
     )
-    path = run.path("report.html")
-    files.write_text(path, html.encode("utf-8", "replace").decode())  # folder names may be no valid Unicode
-    return path
 
 
-def read_history(path: Path) -> dict[str, list[float]]:
-    """The columns of `history.csv` by name.
+def _history(run: Run) -> dict[str, list[float]]:
+    """The columns of `history.csv` by name."""
+    from kerasexp.training.callbacks import read_history
 
-    Raises:
-        DataError: if the file is missing, empty or damaged.
-    """
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        columns = {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else {})}
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing.") from None
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path} is damaged: {error}.") from None
-    missing = {"epoch", "loss", "accuracy", "learning_rate"} - set(columns)
+    path = run.path("history.csv")
+    rows = read_history(path)
+    missing = {"epoch", "loss", "accuracy", "learning_rate"} - set(rows[0] if rows else ())
     if missing:
-        raise DataError(f"{path} has no finished epoch or lacks the column {sorted(missing)[0]}. Resume the run first.")
-    return columns
+        raise DataError(
+            f"{path} holds no whole epoch with {', '.join(sorted(missing))}. Resume the run: kerasexp resume {run}"
+        )
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 class _Pictures:
@@ -106,7 +114,9 @@ class _Pictures:
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise DataError(f"{folder} cannot be made: {error.strerror}. Make the run folder writable or copy it.") from None
+            raise DataError(
+                f"{folder} cannot be made: {error.strerror}. Make the run folder writable or copy it."
+            ) from None
 
     def add(self, name: str, figure: Figure, alt: str, in_page: bool = True) -> None:
         style.save_png(figure, self.folder / f"{name}.png")
@@ -132,7 +142,9 @@ def _draw_curves(
     best = manifest.get("best_epoch")
     validation = "test images as validation" if experiment.data.validation == "test" else "validation"
     last = {name: values[-1] for name, values in history.items()}
-    after = f"after {int(last['epoch'])} epochs: training {{0:.4f}}" + (", validation {1:.4f}." if "val_loss" in last else ".")
+    after = f"after {int(last['epoch'])} epochs: training {{0:.4f}}" + (
+        ", validation {1:.4f}." if "val_loss" in last else "."
+    )
     text = "Loss over epochs, " + after.format(last["loss"], last.get("val_loss"))
     pictures.add("loss", curves.loss(history, best, validation), text)
     text = "Accuracy over epochs, " + after.format(last["accuracy"], last.get("val_accuracy"))
@@ -145,8 +157,8 @@ def _draw_scores(pictures: _Pictures, test: Mapping[str, Any], class_names: Sequ
     ranked = sorted(test["per_class"], key=lambda row: row["f1"]["value"])
     worst, best = ranked[0], ranked[-1]
     text = (
-        f"F1 of each class, from {worst['f1']['value']:.3f} ({worst['name']}) to {best['f1']['value']:.3f} ({best['name']}). "
-        "The numbers are in the table beside it."
+        f"F1 of each class, from {worst['f1']['value']:.3f} ({worst['name']}) to {best['f1']['value']:.3f} "
+        f"({best['name']}). The numbers are in the table above."
     )
     pictures.add("f1", scores.f1_bars(test["per_class"], test["macro"]["f1"]["value"]), text)
     text = "Confusion matrix: a row for each true class, a column for each predicted one. "
@@ -255,7 +267,7 @@ def _leaves(part: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
             yield f"{above}{key}", value
 
 
-def _environment() -> jinja2.Environment:
+def _templates() -> jinja2.Environment:
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("kerasexp.reporting"),
         autoescape=True,
@@ -264,8 +276,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     words = {
-        "number": _number,
-        "decimal": lambda value, digits=4: f"{value:.{digits}f}",
+        "number": lambda value: f"{value:,}",
+        "decimal": lambda value, digits=4: "–" if value is None else f"{value:.{digits}f}",
         "percent": lambda value, digits=2: f"{100 * value:.{digits}f} %",
         "probability": samples.percent,
         "setting": _setting,
@@ -273,10 +285,6 @@ def _environment() -> jinja2.Environment:
     }
     templates.filters.update(words)
     return templates
-
-
-def _number(value: float) -> str:
-    return f"{value:,}"
 
 
 def _setting(value: Any) -> str:
@@ -289,7 +297,7 @@ def _setting(value: Any) -> str:
         return f"{value:g}"
     if isinstance(value, list | tuple):
         return ", ".join(map(_setting, value)) or "none"
-    return f"{value:,}" if isinstance(value, int) and value >= 100_000 else str(value)
+    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
 
 
 def duration(seconds: float) -> str:

@@ -232,6 +232,10 @@ class LiveProgress(PlainProgress):
         line = f"{self._epoch_label(epoch)} {done:╌<{BAR}} {'  '.join(filter(None, parts))}"
         self.live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
 
+    def epoch_ended(self, epoch: int, logs: Mapping[str, float], seconds: float) -> None:
+        super().epoch_ended(epoch, logs, seconds)
+        self.live.update(Text(""), refresh=True)
+
     def note(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)
 

@@ -46,6 +46,8 @@ def read_idx(path: Path) -> np.ndarray:
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTES:
         raise DataError(f"{path} is no IDX file of unsigned bytes: it begins with {content[:4].hex(' ') or 'nothing'}.")
     header = 4 + 4 * content[3]
+    if len(content) < header:
+        raise DataError(f"{path} is damaged: it ends within its header. Fetch it again.")
     shape = tuple(np.frombuffer(content[4:header], ">u4").tolist())
     expected = header + int(np.prod(shape, dtype=object))
     if len(content) != expected:

@@ -89,7 +89,8 @@ def download(entry: Entry, data_dir: Path) -> None:
 def _require_server(url: str) -> None:
     """Raises a DataError unless the server of `url` answers: TFDS itself would wait without limit."""
     try:
-        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=SECONDS).close()
+        request = urllib.request.Request(url, method="HEAD")
+        urllib.request.build_opener().open(request, timeout=SECONDS).close()  # urlopen() would keep old proxy settings
     except urllib.error.HTTPError:
         return  # it answers; should the file be gone, TFDS says so at once
     except (OSError, ValueError) as error:
@@ -126,7 +127,7 @@ def _original_order(
     """Undoes the shuffling of TFDS, which sorts by the MD5 of the part's name and the image's number."""
     numbers = sorted(range(len(labels)), key=lambda number: hashlib.md5(f"{part}{number}".encode()).digest())
     back = np.argsort(numbers)
-    if digest is None or hashlib.sha256(labels[back].astype(np.uint8)).hexdigest() != digest:
+    if digest is None or hashlib.sha256(labels[back].astype(np.uint8).tobytes()).hexdigest() != digest:
         return None
     return images[back], labels[back]
 

@@ -28,7 +28,9 @@ def confusion_matrix(matrix: Sequence[Sequence[int]] | np.ndarray, class_names: 
     classes = len(counts)
     figure, ax = axes(height=WIDTH * 0.98)
     cells = [
-        Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, facecolor=BLUE, linewidth=0, alpha=0.04 + 0.96 * shade[row, column])
+        Rectangle(
+            (column - 0.47, row - 0.47), 0.94, 0.94, facecolor=BLUE, linewidth=0, alpha=0.04 + 0.96 * shade[row, column]
+        )
         for row in range(classes)
         for column in range(classes)
     ]

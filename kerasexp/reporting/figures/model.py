@@ -80,18 +80,36 @@ def network(layers: Sequence[Layer]) -> Figure:
         colour = _colour(layer.kind)
         style = "round,pad=0,rounding_size=0.05"
         corner = (centre - width / 2, y - box / 2)
-        ax.add_patch(FancyBboxPatch(corner, width, box, boxstyle=style, facecolor=colour, alpha=0.22, linewidth=0))
-        ax.add_patch(FancyBboxPatch(corner, width, box, boxstyle=style, facecolor="none", edgecolor=colour, linewidth=0.9))
-        ax.text(centre, y, " × ".join(str(size or "?") for size in layer.shape), ha="center", va="center_baseline", fontsize=6.5)
+        ax.add_patch(FancyBboxPatch(corner, width, box, boxstyle=style, facecolor=colour, alpha=0.13, linewidth=0))
+        ax.add_patch(
+            FancyBboxPatch(corner, width, box, boxstyle=style, facecolor="none", edgecolor=colour, linewidth=0.9)
+        )
+        ax.text(
+            centre,
+            y,
+            " × ".join(str(size or "?") for size in layer.shape),
+            ha="center",
+            va="center_baseline",
+            fontsize=6.5,
+        )
         ax.text(1.46, y, layer.kind, va="center_baseline", fontsize=8.5, fontweight="bold")
         ax.text(2.62, y, layer.settings, va="center_baseline", fontsize=7.5, alpha=0.8)
-        ax.text(WIDTH - 0.02, y, f"{layer.parameters:,}" if layer.parameters else "", ha="right", va="center_baseline", fontsize=8)
+        ax.text(
+            WIDTH - 0.02,
+            y,
+            f"{layer.parameters:,}" if layer.parameters else "",
+            ha="right",
+            va="center_baseline",
+            fontsize=8,
+        )
         for source in layer.sources:
             start = place[source]
             bend = 0.0 if start == number - 1 else 0.35
             ends = (centre, step * start + box / 2), (centre, y - box / 2)
             path = f"arc3,rad={bend}"
-            arrow = FancyArrowPatch(*ends, arrowstyle="-|>,head_length=2.2,head_width=1.4", connectionstyle=path, shrinkA=0, shrinkB=0)
+            arrow = FancyArrowPatch(
+                *ends, arrowstyle="-|>,head_length=2.2,head_width=1.4", connectionstyle=path, shrinkA=0, shrinkB=0
+            )
             arrow.set(color=INK, linewidth=0.7, alpha=0.7)
             ax.add_patch(arrow)
     return figure

@@ -37,7 +37,7 @@ def class_distribution(counts: Mapping[str, Sequence[int]], class_names: Sequenc
         counts: images of each class by name of the split, e.g. `{"train": [6000, ...], "test": [1000, ...]}`.
         class_names: one per class.
     """
-    figure, ax = axes(height=0.9 + (0.16 + 0.11 * len(counts)) * len(class_names))
+    figure, ax = axes(height=0.9 + (0.14 + 0.08 * len(counts)) * len(class_names))
     rows = np.arange(len(class_names))
     height = 0.8 / len(counts)
     colours = {"train": BLUE, "validation": ORANGE, "test": GREEN}
@@ -154,6 +154,8 @@ def _gap(height: int) -> int:
 def picture(pixels: np.ndarray) -> Figure:
     """Pixels over the whole width, nothing around them."""
     figure, ax = axes(height=WIDTH * pixels.shape[0] / pixels.shape[1])
+    figure.set_layout_engine("none")
+    ax.set_position((0, 0, 1, 1))
     ax.imshow(pixels)
     bare(ax)
     return figure

@@ -27,11 +27,11 @@ def f1_bars(per_class: Sequence[Mapping[str, Any]], macro: float) -> Figure:
     errors = [np.maximum(values - low, 0), np.maximum(high - values, 0)]
     ax.errorbar(values, rows, xerr=errors, fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.5)
     ax.axvline(macro, color=INK, linewidth=0.8, linestyle=(0, (3, 3)), alpha=0.6)
-    for row, value, end in zip(rows, values, high, strict=True):
-        ax.text(max(end, value) + 0.015, row, f"{value:.3f}", va="center_baseline", fontsize=8)
+    for row, value in zip(rows, values, strict=True):
+        ax.text(1.03, row, f"{value:.3f}", va="center_baseline", fontsize=8)
     ax.set_yticks(rows, labels([row["name"] for row in per_class]))
     ax.set_xlabel(f"F1 (dashed: macro mean {macro:.4f})")
-    ax.set_xlim(0, 1.13)
+    ax.set_xlim(0, 1.14)
     ax.set_xticks(np.linspace(0, 1, 6))
     ax.invert_yaxis()
     ax.grid(False, axis="y")

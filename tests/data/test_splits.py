@@ -1,0 +1,81 @@
+"""Held-out parts: seeded, stratified, nothing lost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kerasexp.data.dataset import Dataset, Split
+from kerasexp.data.splits import hold_out, stratified
+from kerasexp.errors import UsageError
+
+
+def dataset(counts, seed=0):
+    y = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    x = np.arange(len(y), dtype=np.uint8).reshape(-1, 1, 1, 1)
+    train = Split(x, y, np.arange(len(y)) + 100)
+    return Dataset("d", train, train.take(np.arange(3)), tuple(map(str, range(len(counts)))), "made")
+
+
+def test_shares_are_exact_and_nothing_is_lost():
+    whole = dataset([30, 50, 120])
+    parts = hold_out(whole, 0.1, seed=3)
+    assert np.bincount(parts.validation.y).tolist() == [3, 5, 12]
+    assert np.bincount(parts.train.y).tolist() == [27, 45, 108]
+    assert sorted([*parts.train.index, *parts.validation.index]) == sorted(whole.train.index)
+    assert (parts.validation.x.ravel() == parts.validation.index - 100).all()
+    assert parts.test is whole.test
+
+
+def test_the_seed_decides():
+    whole = dataset([40, 40])
+    first, again, other = (hold_out(whole, 0.25, seed).validation.index.tolist() for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_the_draw_is_pinned():
+    """Runs are resumed and compared years later: the same seed must always draw the same images."""
+    _, drawn = stratified(np.repeat([0, 1, 2], 10), 0.2, seed=42)
+    assert drawn.tolist() == [4, 8, 15, 17, 27, 28]
+
+
+def test_rounding_goes_by_largest_remainder():
+    _, drawn = stratified(np.repeat([0, 1, 2], [14, 13, 13]), 0.1, seed=0)
+    assert np.bincount(np.repeat([0, 1, 2], [14, 13, 13])[drawn]).tolist() == [2, 1, 1]
+
+
+def test_rare_classes_are_on_both_sides():
+    labels = np.repeat([0, 1], [1000, 2])
+    kept, drawn = stratified(labels, 0.1, seed=0)
+    assert set(labels[kept]) == set(labels[drawn]) == {0, 1}
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.001, 0.999, 1.0, -1.0, float("nan")])
+def test_impossible_fractions(fraction):
+    with pytest.raises(UsageError, match="Choose another fraction"):
+        hold_out(dataset([20, 20]), fraction, seed=0)
+
+
+def test_a_class_of_one_image_cannot_be_split():
+    with pytest.raises(UsageError, match="smallest of 1"):
+        hold_out(dataset([20, 1]), 0.5, seed=0)
+
+
+def test_own_validation_part_is_kept():
+    parts = hold_out(dataset([20, 20]), 0.5, seed=0)
+    assert hold_out(parts, 0.1, seed=9) is parts
+
+
+def test_digest_does_not_depend_on_the_split():
+    whole = dataset([20, 20])
+    assert hold_out(whole, 0.5, seed=0).digest() == hold_out(whole, 0.1, seed=5).digest() == whole.digest()
+
+
+def test_digest_sees_a_pixel_a_label_and_an_index():
+    whole = dataset([20, 20])
+    digests = {whole.digest()}
+    for field in ("x", "y", "index"):
+        changed = dataset([20, 20])
+        getattr(changed.train, field)[7] += 1
+        digests.add(changed.digest())
+    assert len(digests) == 4

@@ -1,0 +1,165 @@
+"""The promise: a run killed at any instant and resumed equals the uninterrupted run, bit for bit."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kerasexp
+from kerasexp import files
+from kerasexp.models.saved import load_model
+from kerasexp.runs import Run, open_run
+from kerasexp.training.callbacks import read_history
+from kerasexp.training.state import StateFolder
+
+# A small network on the bundled digits; dropout is on, the plateau counts from the second epoch on, every call is saved.
+EPOCHS = 3
+SETTINGS = ["model.filters=[4,8]", "model.dense=16", "save_seconds=0", "reduce_learning_rate.min_delta=10.0"]
+SETTINGS += ["reduce_learning_rate.patience=2", "optimizer.learning_rate=0.5"]
+ARGUMENTS = {"augment": 3, "data": "mnist5k", "epochs": EPOCHS, "set": SETTINGS}
+
+
+def start(out: Path) -> subprocess.Popen:
+    """The same training as a real command in a process of its own."""
+    words = ["train", "kmnist_cnn", "--augment", "3", "--data", "mnist5k", "--epochs", str(EPOCHS), "--out", str(out)]
+    for setting in SETTINGS:
+        words += ["--set", setting]
+    command = [sys.executable, "-c", "import sys; from kerasexp.cli import main; sys.exit(main())", *words]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def the_run(out: Path) -> Run:
+    (folder,) = (out / "kmnist_cnn").iterdir()
+    return open_run(folder)
+
+
+def wait_for(condition, process: subprocess.Popen) -> None:
+    """Looks every few milliseconds; a process that ends too early is a failure."""
+    deadline = time.monotonic() + 240
+    while not condition():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def position(out: Path):
+    folders = list((out / "kmnist_cnn").glob("*/state"))
+    try:
+        return StateFolder(folders[0]).load_position() if folders else None
+    except (OSError, kerasexp.errors.DataError):  # between two generations
+        return None
+
+
+def assert_equal_runs(one: Run, other: Run) -> None:
+    for name in ("model.keras", "best.keras"):
+        assert one.path(name).exists() == other.path(name).exists()
+        if one.path(name).exists():
+            weights = [load_model(run.path(name))[0].get_weights() for run in (one, other)]
+            assert all(np.array_equal(a, b) for a, b in zip(*weights, strict=True)), name
+    histories = [read_history(run.path("history.csv")) for run in (one, other)]
+    for history in histories:
+        for row in history:
+            del row["seconds"]
+    assert histories[0] == histories[1]
+    assert files.read_json(one.path("metrics.json")) == files.read_json(other.path("metrics.json"))
+    assert one.manifest["images_seen"] == other.manifest["images_seen"]
+
+
+def events(run: Run) -> list[tuple[str, int]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    accumulator = EventAccumulator(str(run.path("events")), size_guidance={"tensors": 0})
+    accumulator.Reload()
+    return [(tag, event.step) for tag in accumulator.Tags()["tensors"] for event in accumulator.Tensors(tag)]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory) -> Run:
+    return kerasexp.train("kmnist_cnn", out=tmp_path_factory.mktemp("uninterrupted"), **ARGUMENTS)
+
+
+def test_killed_in_mid_epoch_and_resumed(tmp_path, uninterrupted):
+    process = start(tmp_path)
+    wait_for(lambda: (p := position(tmp_path)) and p.epoch >= 1 and p.step > 0, process)
+    process.kill()
+    process.wait()
+    run = the_run(tmp_path)
+    killed_at = StateFolder(run.path("state")).load_position()
+    assert killed_at.epoch >= 1
+    assert run.manifest["status"] == "running"
+    # a save that was cut short lies there too
+    unfinished = run.path("state", ".unfinished-999999")
+    unfinished.mkdir()
+    (unfinished / ".variables.1.part.npz").write_bytes(b"half")
+    kerasexp.resume(run)
+    assert_equal_runs(run, uninterrupted)
+    assert not unfinished.exists()
+    assert run.manifest["status"] == "complete"
+    assert sorted(events(run)) == sorted(events(uninterrupted))
+    assert len(events(run)) == len(set(events(run))) == EPOCHS * 6
+
+
+def test_killed_before_the_first_save_starts_again_from_its_seed(tmp_path, uninterrupted):
+    process = start(tmp_path)
+    wait_for(lambda: list((tmp_path / "kmnist_cnn").glob("*/manifest.json")), process)
+    process.kill()
+    process.wait()
+    run = kerasexp.resume(the_run(tmp_path))
+    assert_equal_runs(run, uninterrupted)  # which is also: two fresh runs of one seed are equal
+
+
+def test_a_complete_run_is_left_as_it_is(uninterrupted):
+    before = uninterrupted.path("manifest.json").read_bytes()
+    kerasexp.resume(uninterrupted)
+    assert uninterrupted.path("manifest.json").read_bytes() == before
+
+
+def test_stopped_by_time_and_resumed(tmp_path, uninterrupted):
+    run = kerasexp.train("kmnist_cnn", out=tmp_path, max_time=0.001, **ARGUMENTS)
+    assert run.manifest["status"] == "stopped"
+    assert run.manifest["stop_reason"] == "the time limit"
+    assert run.path("report.html").exists()
+    kerasexp.resume(run)
+    assert_equal_runs(run, uninterrupted)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_exits_with_130(tmp_path, number, uninterrupted):
+    if number == signal.SIGINT and "slow" not in sys.argv:
+        pytest.skip("SIGINT takes the same way as SIGTERM; run with -m slow")
+    process = start(tmp_path)
+    wait_for(lambda: (p := position(tmp_path)) and p.epoch >= 1, process)
+    process.send_signal(number)
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert "kerasexp resume" in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+    assert the_run(tmp_path).manifest["status"] == "interrupted"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_again_and_again_at_random_instants(tmp_path, seed, uninterrupted):
+    chance = random.Random(seed)
+    process = start(tmp_path)
+    wait_for(lambda: position(tmp_path), process)
+    for _ in range(4):
+        time.sleep(chance.uniform(0, 5))
+        process.kill()
+        process.wait()
+        run = the_run(tmp_path)
+        if run.manifest["status"] == "complete":
+            break
+        words = [sys.executable, "-c", "import sys; from kerasexp.cli import main; sys.exit(main())", "resume", str(run)]
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(chance.uniform(4, 10))
+    process.kill()
+    process.wait()
+    assert_equal_runs(kerasexp.resume(the_run(tmp_path)), uninterrupted)

@@ -1,0 +1,107 @@
+"""The epoch loop: what it saves, what it refuses, what its numbers mean."""
+
+from __future__ import annotations
+
+import resource
+
+import keras
+import numpy as np
+import pytest
+
+import kerasexp
+from kerasexp.errors import KerasexpError
+from kerasexp.models.saved import load_model
+from kerasexp.runs import open_run
+from kerasexp.training.callbacks import read_history
+
+TINY = ["model.units=[8,8]"]
+
+
+def only_run(out):
+    (folder,) = out.glob("*/*")
+    return open_run(folder)
+
+
+def test_a_run_folder_is_complete(trained_run):
+    names = {path.name for path in trained_run.folder.iterdir()}
+    files = {"manifest.json", "config.yaml", "history.csv", "metrics.json", "predictions.npz", "images.npz", "run.log"}
+    assert files | {"model.keras", "report.html", "state", "events", "figures"} <= names
+    manifest = trained_run.manifest
+    assert manifest["status"] == "complete"
+    assert manifest["epochs_run"] == 2
+    assert manifest["images_seen"] == 8000
+    assert manifest["parameters"] == {"total": 1_199_882, "trainable": 1_199_882}
+    assert [row["epoch"] for row in read_history(trained_run.path("history.csv"))] == [1, 2]
+
+
+def test_the_logged_validation_is_what_keras_evaluates(trained_run):
+    from kerasexp.data.load import load_dataset
+
+    model, _ = load_model(trained_run.path("model.keras"))
+    model.compile(loss="categorical_crossentropy", metrics=["accuracy"])
+    test = load_dataset("mnist5k").test
+    loss, accuracy = model.evaluate(test.x, np.eye(10)[test.y], verbose=0)
+    row = read_history(trained_run.path("history.csv"))[-1]
+    assert row["val_accuracy"] == pytest.approx(accuracy, abs=1e-6)
+    assert row["val_loss"] == pytest.approx(loss, rel=1e-4)
+
+
+def test_plain_keras_opens_the_model(trained_run):
+    model = keras.models.load_model(trained_run.path("model.keras"))
+    assert model.count_params() == 1_199_882
+    assert not model.compiled
+    assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
+
+
+def test_a_diverging_training_stops_with_its_cause(tmp_path):
+    with pytest.raises(KerasexpError, match=r"The loss became (nan|inf).*epoch 1.*learning_rate="):
+        kerasexp.train(
+            "kmnist_fcnn",
+            data="mnist5k",
+            epochs=1,
+            out=tmp_path,
+            set=[*TINY, "optimizer.learning_rate=1.0e+30"],
+        )
+    manifest = only_run(tmp_path).manifest
+    assert manifest["status"] == "failed"
+    assert "loss became" in manifest["stop_reason"]
+
+
+def test_a_disk_that_fills_during_a_save_is_said_and_survived(tmp_path):
+    """The file size limit lets the small files through and stops the state of a wide network."""
+    arguments = {"data": "mnist5k", "epochs": 1, "out": tmp_path, "set": ["model.units=[512,8]"]}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    try:
+        with pytest.raises(KerasexpError, match=r"disk is full .*kerasexp resume"):
+            kerasexp.train("kmnist_fcnn", **arguments)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    run = only_run(tmp_path)
+    assert run.manifest["status"] == "failed"
+    assert not list(run.path("state").iterdir())
+    assert kerasexp.resume(run).manifest["status"] == "complete"
+
+
+def test_early_stopping_and_the_plateau_come_from_keras(tmp_path):
+    """Nothing counts as an improvement of 10, so the rate falls after each epoch from the second and the run ends."""
+    settings = ["early_stopping.min_delta=10.0", "early_stopping.patience=3"]
+    settings += ["reduce_learning_rate.min_delta=10.0", "reduce_learning_rate.patience=1"]
+    run = kerasexp.train("kmnist_fcnn", data="mnist5k", out=tmp_path, set=[*TINY, *settings])
+    rows = read_history(run.path("history.csv"))
+    assert len(rows) == 4
+    assert run.manifest["stop_reason"] == "early stopping"
+    assert [row["learning_rate"] for row in rows] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
+
+
+def test_sound_tables_the_best_epoch_and_touches_the_test_set_once(tmp_path):
+    run = kerasexp.train("kmnist_fcnn", recipe="sound", data="mnist5k", epochs=3, out=tmp_path, set=TINY)
+    metrics = kerasexp.files.read_json(run.path("metrics.json"))
+    rows = read_history(run.path("history.csv"))
+    best = min(rows, key=lambda row: row["val_loss"])
+    table = metrics["weights"]["best"]
+    assert metrics["table_weights"] == "best"
+    assert table["epoch"] == best["epoch"] == run.manifest["best_epoch"]
+    assert table["validation"]["n"] == 400
+    assert table["validation"]["accuracy"]["value"] == pytest.approx(best["val_accuracy"])
+    assert sum(run.manifest["data"]["counts"]["train"]) == 3600
