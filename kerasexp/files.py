@@ -28,7 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield beside
         with open(beside, "rb") as file:
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -84,7 +84,9 @@ def read_npz(path: Path) -> dict[str, Any]:
     except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is damaged and cannot be read as .npz: {error}. Fetch or make it again.") from None
     except ValueError as error:
-        reason = "it holds pickled Python objects, which are never loaded" if "pickle" in str(error).lower() else str(error)
+        reason = (
+            "it holds pickled Python objects, which are never loaded" if "pickle" in str(error).lower() else str(error)
+        )
         raise DataError(f"{path} is refused: {reason}. Expected plain numeric arrays.") from None
 
 

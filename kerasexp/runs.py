@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fcntl
+import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +58,9 @@ class Run:
         try:
             text = path.read_text(encoding="utf-8")
         except OSError:
-            raise DataError(f"{path} is missing or unreadable: the run folder is damaged. Start the run again.") from None
+            raise DataError(
+                f"{path} is missing or unreadable: the run folder is damaged. Start the run again."
+            ) from None
         try:
             return experiment_from_yaml(text, str(path))
         except UsageError as error:
@@ -72,15 +75,20 @@ class Run:
             DataError: if the folder cannot be written to.
         """
         try:
-            file = open(self.path("lock"), "w")
+            file = os.open(self.path("lock"), os.O_RDWR | os.O_CREAT)
         except OSError as error:
-            raise DataError(f"{self.folder} cannot be written to: {error.strerror}. Make it writable or copy it.") from None
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(f"{self.folder} is locked: another kerasexp process is working on it. Wait for it.") from None
+            raise DataError(
+                f"{self.folder} cannot be written to: {error.strerror}. Make it writable or copy it."
+            ) from None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
+        except BlockingIOError:
+            raise UsageError(
+                f"{self.folder} is locked: another kerasexp process is working on it. Wait for it."
+            ) from None
+        finally:
+            os.close(file)
 
 
 def create_run(experiment: Experiment, out: Path | None = None, **manifest: Any) -> Run:
@@ -126,11 +134,15 @@ def open_run(path: str | Path) -> Run:
     """
     run = Run(Path(path))
     if not run.folder.is_dir():
-        raise DataError(f"{path} is no run folder: there is no such folder. Expected e.g. runs/kmnist_cnn/20260101T000000-abc123.")
+        raise DataError(
+            f"{path} is no run folder: there is no such folder. Expected e.g. runs/kmnist_cnn/20260101T000000-abc123."
+        )
     if not run.path("manifest.json").is_file():
         raise DataError(f"{path} is no run folder: manifest.json is missing.")
     manifest = run.manifest
     found = manifest.get("format") if isinstance(manifest, dict) else None
     if found != FORMAT:
-        raise DataError(f"{path} has run format {found}; this kerasexp reads format {FORMAT}. Use the version that wrote it.")
+        raise DataError(
+            f"{path} has run format {found}; this kerasexp reads format {FORMAT}. Use the version that wrote it."
+        )
     return run

@@ -98,9 +98,10 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(base)
     for key, value in change.items():
         old = result.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        if both and value.get("name", old.get("name")) == old.get("name") or both and key == "data":
-            result[key] = merge(old, value)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            # other data is still data, but an optimizer of another name has other arguments
+            same_kind = key == "data" or value.get("name", old.get("name")) == old.get("name")
+            result[key] = merge(old, value) if same_kind else value
         else:
             result[key] = value
     return result
@@ -110,6 +111,7 @@ def load_experiment(
     name: str,
     recipe: str = "published",
     variants: Iterable[str] = (),
+    augment: int | None = None,
     overrides: Iterable[str] = (),
     changes: Mapping[str, Any] | None = None,
 ) -> Experiment:
@@ -119,6 +121,7 @@ def load_experiment(
         name: an experiment, or the path of a YAML file.
         recipe: how it is trained, `published` by default.
         variants: published rows that differ in one setting; `augmentN` is a variant of every experiment.
+        augment: another way to name the variant `augmentN`.
         overrides: `path=value` pairs, e.g. `optimizer.learning_rate=0.01`; values are read as YAML.
         changes: a nested mapping laid over everything else (the named flags of the command line).
 
@@ -130,15 +133,17 @@ def load_experiment(
 
     Example:
 
-    >>> load_experiment("kmnist_cnn", variants=["augment10"]).augmentation.copies
+    >>> load_experiment("kmnist_cnn", augment=10).augmentation.copies
     10
     """
+    if augment is not None and not 0 <= augment <= 1000:
+        raise UsageError(f"--augment: expected 0 to 1000 copies, received: {augment}.")
     content = read_config(name)
     recipes, known = content.pop("recipes"), content.pop("variants", {}) or {}
     if recipe not in recipes:
         raise UsageError(f'{name} has no recipe "{recipe}". {did_you_mean(recipe, recipes)}')
     settings = merge(content, recipes[recipe] or {})
-    chosen = sorted(set(variants))
+    chosen = sorted({*variants, *([] if augment is None else [f"augment{augment}"])})
     for variant in chosen:
         settings = merge(settings, _variant(name, variant, known, recipe))
     settings = merge(settings, changes or {})
@@ -162,7 +167,7 @@ def experiment_to_yaml(experiment: Experiment) -> str:
 
 
 def _variant(experiment: str, variant: str, known: Mapping[str, Any], recipe: str) -> dict[str, Any]:
-    augment = re.fullmatch(r"augment([1-9]\d{0,3})", variant)
+    augment = re.fullmatch(r"augment(0|[1-9]\d{0,3})", variant)
     if augment:
         return {"augmentation": {"copies": int(augment[1])}}
     if variant not in known:
@@ -170,14 +175,18 @@ def _variant(experiment: str, variant: str, known: Mapping[str, Any], recipe: st
     change = dict(known[variant])
     allowed = change.pop("recipes", None)
     if allowed and recipe not in allowed:
-        raise UsageError(f'The variant "{variant}" of {experiment} belongs to the recipe {" or ".join(allowed)}, not {recipe}.')
+        raise UsageError(
+            f'The variant "{variant}" of {experiment} belongs to the recipe {" or ".join(allowed)}, not {recipe}.'
+        )
     return change
 
 
 def _complete(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings with the schema's optional keys, so that overrides can name them."""
     defaults = {
-        key: field.default for key, field in Experiment.model_fields.items() if not field.is_required() and key not in LABELS
+        key: field.default
+        for key, field in Experiment.model_fields.items()
+        if not field.is_required() and key not in LABELS
     }
     data = {"validation_fraction": 0.1, "image_size": None}
     return {**defaults, **settings, "data": {**data, **settings["data"]}}
@@ -238,6 +247,8 @@ def _check_model(experiment: Experiment, base: Mapping[str, Any]) -> None:
         expected = base[key]
         numbers = isinstance(expected, float) and isinstance(value, int) and not isinstance(value, bool)
         if not numbers and type(value) is not type(expected):
-            raise UsageError(f"model.{key}: expected {type(expected).__name__} as in {expected!r}, received: {value!r}.")
+            raise UsageError(
+                f"model.{key}: expected {type(expected).__name__} as in {expected!r}, received: {value!r}."
+            )
         if isinstance(expected, list) and len(value) != len(expected):
             raise UsageError(f"model.{key}: expected {len(expected)} values as in {expected!r}, received: {value!r}.")

@@ -181,10 +181,11 @@ def _what_is_missing(entry: Entry, data_dir: Path) -> str:
         for place in _places(entry, layout, data_dir)
     ]
     missing, place, size = min(ways, key=lambda way: len(way[0]) / way[2])
-    names, urls = (", ".join(words) for words in zip(*((file.name, file.url) for file in missing), strict=True))
+    names = ", ".join(file.name for file in missing)
+    sites = ", ".join(dict.fromkeys(file.url.removesuffix(file.name) for file in missing))
     if len(missing) < size:
-        return f"{entry.name} is incomplete: {place} lacks {names} (from {urls})."
-    return f"{entry.name} is not in {data_dir}. Put into {place}: {names} (from {urls})."
+        return f"{entry.name} is incomplete: {place} lacks {names} (from {sites})."
+    return f"{entry.name} is not in {data_dir}. Put into {place}: {names} (from {sites})."
 
 
 def _from_files(found: Found) -> tuple[checks.Arrays, str, tuple[str, ...]]:

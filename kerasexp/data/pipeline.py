@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from kerasexp.config.schema import Augmentation
@@ -145,7 +146,7 @@ def evaluation_batches(split: Split, classes: int, batch_size: int = 1000) -> tf
 
 
 def augmented_examples(
-    split: Split, seed: int, augmentation: Augmentation, positions: Sequence[int], copies: Sequence[int]
+    split: Split, seed: int, augmentation: Augmentation, positions: npt.ArrayLike, copies: npt.ArrayLike
 ) -> np.ndarray:
     """Single augmented images, as a training with this seed sees them.
 

@@ -36,7 +36,9 @@ def network(name: str) -> Callable[..., keras.Model]:
         if inspect.isfunction(value) and value.__module__ == module.__name__ and not key.startswith("_")
     }
     if function not in builders:
-        raise UsageError(f'network: no function "{function}" in kerasexp.models.{file}. {did_you_mean(function, builders)}')
+        raise UsageError(
+            f'network: no function "{function}" in kerasexp.models.{file}. {did_you_mean(function, builders)}'
+        )
     return builders[function]
 
 

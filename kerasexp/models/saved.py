@@ -38,7 +38,9 @@ def load_model(path: Path) -> tuple[keras.Model, dict[str, Any]]:
             card = json.loads(archive.read(CARD))
         return keras.models.load_model(path, compile=False, safe_mode=True), card
     except FileNotFoundError:
-        raise DataError(f"{path} is missing: the run has no finished model yet. Go on with: kerasexp resume {path.parent}") from None
+        raise DataError(
+            f"{path} is missing: the run has no finished model yet. Go on with: kerasexp resume {path.parent}"
+        ) from None
     except KeyError:
         raise DataError(f"{path} is no model of kerasexp: it holds no {CARD}.") from None
     except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:

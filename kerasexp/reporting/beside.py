@@ -108,8 +108,8 @@ def beside(rows: Sequence[Row], class_names: Sequence[str]) -> Beside:
 def _notes(rows: Sequence[Row]) -> tuple[str, ...]:
     """Reasons that are said once, in a note: those of the whole run, and those that several verdicts share."""
     whole = [reason for row in rows if not row.verdict and row.claim.scope != "epoch" for reason in _reasons(row)]
-    verdicts = Counter(row.verdict.reason for row in rows if row.verdict and row.claim.kind != "exact")
-    return tuple(dict.fromkeys([*whole, *(reason for reason, count in verdicts.items() if reason and count > 1)]))
+    shared = Counter(row.verdict.reason for row in rows if row.verdict and row.verdict.interval is None)
+    return tuple(dict.fromkeys([*whole, *(reason for reason, count in shared.items() if reason and count > 1)]))
 
 
 def _groups(rows: Sequence[Row], notes: Sequence[str]) -> tuple[Group, ...]:

@@ -49,19 +49,22 @@ def write_report(run: Run) -> Path:
 
 def _page(run: Run) -> str:
     environment.start_tensorflow()
+    from kerasexp.models.saved import load_model
+
     experiment, manifest = run.experiment, run.manifest
     metrics = files.read_json(run.path("metrics.json"))
     history = _history(run)
     images = files.read_npz(run.path("images.npz"))
     predictions = files.read_npz(run.path("predictions.npz"))
-    network = _read_network(run.path("model.keras"))
+    network, _ = load_model(run.path("model.keras"))
 
     table = metrics["weights"][metrics["table_weights"]]
     class_names = [row["name"] for row in table["test"]["per_class"]]
     layers = model.layers_of(network)
     gallery = _mistakes(images, predictions, class_names)
     pictures = _Pictures(run.path("figures"))
-    _draw_curves(pictures, history, experiment, manifest)
+    if history:
+        _draw_curves(pictures, history, experiment, manifest)
     _draw_scores(pictures, table["test"], class_names)
     _draw_images(pictures, images, manifest["data"], class_names, gallery)
     weights = _draw_weights(pictures, network)
@@ -92,17 +95,11 @@ def _page(run: Run) -> str:
 
 
 def _history(run: Run) -> dict[str, list[float]]:
-    """The columns of `history.csv` by name."""
+    """The columns of `history.csv` by name; none if no epoch was finished."""
     from kerasexp.training.callbacks import read_history
 
-    path = run.path("history.csv")
-    rows = read_history(path)
-    missing = {"epoch", "loss", "accuracy", "learning_rate"} - set(rows[0] if rows else ())
-    if missing:
-        raise DataError(
-            f"{path} holds no whole epoch with {', '.join(sorted(missing))}. Resume the run: kerasexp resume {run}"
-        )
-    return {name: [row[name] for row in rows] for name in rows[0]}
+    rows = read_history(run.path("history.csv"))
+    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
 
 
 class _Pictures:
@@ -122,18 +119,6 @@ class _Pictures:
         style.save_png(figure, self.folder / f"{name}.png")
         if in_page:
             self.svg[name] = Markup(style.to_svg(figure, name, alt))
-
-
-def _read_network(path: Path) -> keras.Model:
-    environment.start_tensorflow()
-    import keras
-
-    if not path.is_file():
-        raise DataError(f"{path} is missing.")
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path} is damaged or no Keras model: {' '.join(str(error).split())[:200]}") from None
 
 
 def _draw_curves(
@@ -277,14 +262,18 @@ def _templates() -> jinja2.Environment:
     )
     words = {
         "number": lambda value: f"{value:,}",
-        "decimal": lambda value, digits=4: "–" if value is None else f"{value:.{digits}f}",
-        "percent": lambda value, digits=2: f"{100 * value:.{digits}f} %",
+        "decimal": _decimal,
+        "percent": lambda value: f"{100 * value:.2f} %",
         "probability": samples.percent,
         "setting": _setting,
         "duration": duration,
     }
     templates.filters.update(words)
     return templates
+
+
+def _decimal(value: float | None, digits: int = 4) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def _setting(value: Any) -> str:

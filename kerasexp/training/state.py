@@ -62,7 +62,7 @@ def build_seeded(experiment: Experiment, image_shape: tuple[int, int, int], clas
 
 
 def variables_of(model: keras.Model) -> list[Any]:
-    """All that training changes: weights, moving statistics, dropout generators, optimizer slots, running metric sums."""
+    """All that training changes: weights, dropout generators, optimizer slots, running metric sums."""
     generators = [generator.state for layer in model._flatten_layers() for generator in layer._seed_generators]
     found: dict[int, Any] = {}
     for variable in [*model.variables, *generators, *model.optimizer.variables, *model.metrics_variables]:
@@ -143,11 +143,15 @@ class StateFolder:
         generation = self._generations()[-1]
         content = files.read_json(generation / "state.json")
         if files.file_digest(generation / "variables.npz") != content["sha256"]:
-            raise DataError(f"{generation / 'variables.npz'} is damaged: its checksum does not match. Start the run again.")
+            raise DataError(
+                f"{generation / 'variables.npz'} is damaged: its checksum does not match. Start the run again."
+            )
         arrays = files.read_npz(generation / "variables.npz")
         variables = variables_of(model)
         if [[variable.path, list(variable.shape)] for variable in variables] != content["variables"]:
-            raise DataError(f"{generation} belongs to another network or another version of Keras. Start the run again.")
+            raise DataError(
+                f"{generation} belongs to another network or another version of Keras. Start the run again."
+            )
         for i, variable in enumerate(variables):
             variable.assign(arrays[str(i)])
         for callback, counters in zip(callbacks, content["callbacks"], strict=True):

@@ -1,4 +1,4 @@
-"""The one trainer: stages, epochs, steps; exact state saved on the way, so that a killed run goes on as if it never stopped.
+"""The one trainer: stages, epochs, steps. It saves the exact state on the way, so that a killed run can go on.
 
 `Model.fit` cannot start in the middle of an epoch and loses part of its state at a kill (measured, Keras 3.15), so the
 epoch loop is ours, around Keras' own `train_step`, metrics and callbacks.
@@ -110,7 +110,9 @@ class _Training:
                 for number in range(self.position.stage, len(self.experiment.stages)):
                     resumed = saved is not None and number == saved.stage
                     if not resumed:
-                        self.position = dataclasses.replace(self.position, stage=number, epoch=0, step=0, stop_reason="")
+                        self.position = dataclasses.replace(
+                            self.position, stage=number, epoch=0, step=0, stop_reason=""
+                        )
                     status = self._train_stage(model, self.experiment.stages[number], resumed)
                     if status != "complete":
                         break
@@ -224,7 +226,9 @@ class _Training:
         if math.isfinite(logs["loss"]):
             return
         broken = [weight.path for weight in self.model.weights if not np.isfinite(weight.numpy()).all()]
-        where = f"weights that are no longer finite: {', '.join(broken[:3])}" if broken else "all weights are still finite"
+        where = (
+            f"weights that are no longer finite: {', '.join(broken[:3])}" if broken else "all weights are still finite"
+        )
         rate = float(self.model.optimizer.learning_rate)
         raise KerasexpError(
             f"The loss became {logs['loss']} in epoch {self.position.epoch + 1}, by step {self.position.step} "
@@ -235,7 +239,9 @@ class _Training:
 
 def _compile(model: keras.Model, stage: Stage, images: TrainingImages, epochs: int) -> None:
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=stage.loss.label_smoothing)
-    model.compile(build_optimizer(stage, epochs * images.steps_per_epoch), loss, metrics=["accuracy"], jit_compile=False)
+    model.compile(
+        build_optimizer(stage, epochs * images.steps_per_epoch), loss, metrics=["accuracy"], jit_compile=False
+    )
     model.optimizer.build(model.trainable_variables)
     # the metrics' variables are made at their first use, which must not be inside the compiled loop
     x, y = next(iter(images.epoch(0).take(1)))

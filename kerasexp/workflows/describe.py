@@ -48,12 +48,7 @@ def show(
     Raises:
         UsageError: for unknown names or values of the wrong kind.
     """
-    variants = [variant] if isinstance(variant, str) else list(variant)
-    if augment == 0:
-        set = [*set, "augmentation.copies=0"]
-    elif augment is not None:
-        variants.append(f"augment{augment}")
-    config = load_experiment(experiment, recipe, variants, set)
+    config = load_experiment(experiment, recipe, [variant] if isinstance(variant, str) else variant, augment, set)
     image_shape, classes = _shape(config)
     described = _describe(experiment)
     return {

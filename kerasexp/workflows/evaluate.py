@@ -41,8 +41,8 @@ def evaluate(run: str | Path | Run, *, data_dir: str | Path | None = None, offli
 def evaluate_run(run: Run, experiment: Experiment, dataset: Dataset) -> dict[str, Any]:
     """Evaluates the models in a run's folder on every split; the caller holds the run's lock.
 
-    The weights of the recipe's table are evaluated on test, training and validation images, the best epoch's beside them
-    on test and validation images.
+    The weights of the recipe's table are evaluated on test, training and validation images, those of the best epoch
+    beside them on test and validation images.
     """
     from kerasexp.data.pipeline import augmented_examples
     from kerasexp.evaluation.classification import evaluate_predictions, most_confident_mistakes

@@ -7,6 +7,7 @@ import datetime
 import errno
 from collections.abc import Iterator
 
+import numpy as np
 import tensorflow as tf
 
 from kerasexp import published
@@ -40,14 +41,14 @@ def execute(
         _record(run, outcome)
         if outcome.status == "interrupted":
             raise Interrupted(f"Interrupted; everything is saved. Go on with: kerasexp resume {run}")
-        progress.note("Evaluating")
+        progress.finished("Evaluating")
         _save_models(run, experiment, dataset, outcome)
         evaluate_run(run, experiment, dataset)
         progress.note("Writing the report")
         finished = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         run.update_manifest(status=outcome.status, finished=finished)
         run.log(outcome.status)
-        progress.finished(f"Report: {write_report(run)}")
+        write_report(run)
 
 
 @contextlib.contextmanager
@@ -108,21 +109,17 @@ def _save_models(run: Run, experiment: Experiment, dataset: Dataset, outcome: Ou
     position = outcome.position
     # a copy without optimizer and metrics: what is saved is the network alone
     network = build(experiment, dataset.image_shape, len(dataset.class_names))
-    last = outcome.model.get_weights()
-    best_is_another = outcome.best_weights is not None and position.best_epoch != position.epoch
+    last = (outcome.model.get_weights(), position.epoch)
+    best = (outcome.best_weights or last[0], position.best_epoch or position.epoch)
 
-    def save(name: str, weights: list, epoch: int | None) -> None:
+    def save(name: str, weights: list[np.ndarray], epoch: int) -> None:
         network.set_weights(weights)
         save_model(network, run.path(name), dataset.class_names, experiment=experiment.name, epoch=epoch)
 
-    if experiment.weights == "best" and best_is_another:
-        save("model.keras", outcome.best_weights, position.best_epoch)
-    else:
-        save("model.keras", last, position.epoch)
-    if experiment.weights == "last" and best_is_another:
-        save("best.keras", outcome.best_weights, position.best_epoch)
-    else:
-        run.path("best.keras").unlink(missing_ok=True)
+    save("model.keras", *(best if experiment.weights == "best" else last))
+    run.path("best.keras").unlink(missing_ok=True)
+    if experiment.weights == "last" and best[1] != last[1]:
+        save("best.keras", *best)
 
 
 def _published_epochs(experiment: Experiment) -> int | None:
@@ -130,4 +127,4 @@ def _published_epochs(experiment: Experiment) -> int | None:
     if experiment.recipe != "published":
         return None
     claims = published.claims_for(experiment.name, experiment.variants)
-    return next((round(claim.value) for claim in claims if claim.metric == "epochs_run"), None)
+    return next((round(claim.value) for claim in claims if claim.metric == "epochs_run" and claim.value), None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasexp.config.schema import Experiment
 from kerasexp.data.dataset import Dataset, Split
-from kerasexp.data.load import load_dataset
+from kerasexp.data.load import data_folder, load_dataset
 from kerasexp.data.splits import hold_out
 from kerasexp.errors import DataError
 
@@ -36,8 +36,10 @@ def describe_data(dataset: Dataset, data_dir: str | Path | None) -> dict[str, An
         "notes": list(dataset.notes),
         "class_names": list(dataset.class_names),
         "image_shape": list(dataset.image_shape),
-        "counts": {name: _counts(split, len(dataset.class_names)) for name, split in splits.items() if split is not None},
-        "folder": None if data_dir is None else str(Path(data_dir).resolve()),
+        "counts": {
+            name: _counts(split, len(dataset.class_names)) for name, split in splits.items() if split is not None
+        },
+        "folder": str(data_folder(data_dir).resolve()),
     }
 
 

@@ -65,13 +65,8 @@ def train(
     """
     if max_time is not None and not (0 < max_time < math.inf):
         raise UsageError(f"--max-time: expected a positive time, received: {max_time}.")
-    variants = [variant] if isinstance(variant, str) else list(variant)
-    if augment is not None:
-        if not 0 <= augment <= 1000:
-            raise UsageError(f"--augment: expected 0 to 1000 copies, received: {augment}.")
-        set = [*set, "augmentation.copies=0"] if augment == 0 else set
-        variants += [f"augment{augment}"] if augment else []
-    config = load_experiment(experiment, recipe, variants, set, _changes(data, epochs, seed, precision))
+    variants = [variant] if isinstance(variant, str) else variant
+    config = load_experiment(experiment, recipe, variants, augment, set, _changes(data, epochs, seed, precision))
     used_precision = environment.resolve_precision(config.precision)
     environment.start_tensorflow(used_precision)
 
@@ -96,9 +91,7 @@ def train(
     return run
 
 
-def _changes(
-    data: str | Path | None, epochs: int | None, seed: int | None, precision: str | None
-) -> dict[str, Any]:
+def _changes(data: str | Path | None, epochs: int | None, seed: int | None, precision: str | None) -> dict[str, Any]:
     """The named flags as changes of the configuration."""
     changes: dict[str, Any] = {}
     if data is not None:

@@ -35,7 +35,12 @@ def test_a_recipe_never_changes_the_network_or_the_data(name):
 def test_published_is_the_study_to_the_letter():
     experiment = load_experiment("kmnist_cnn")
     assert experiment.data.validation == "test"
-    assert experiment.optimizer.model_dump() == {"name": "adadelta", "learning_rate": 1e-3, "rho": 0.95, "epsilon": 1e-7}
+    assert experiment.optimizer.model_dump() == {
+        "name": "adadelta",
+        "learning_rate": 1e-3,
+        "rho": 0.95,
+        "epsilon": 1e-7,
+    }
     assert (experiment.batch_size, experiment.epochs, experiment.weights) == (128, 10000, "last")
     assert experiment.early_stopping.model_dump() == {"monitor": "val_loss", "patience": 10, "min_delta": 0.0}
     plateau = experiment.reduce_learning_rate
@@ -55,6 +60,7 @@ def test_the_digest_knows_settings_not_labels():
     plain = load_experiment("kmnist_cnn")
     flag = load_experiment("kmnist_cnn", overrides=["augmentation.copies=10"])
     assert load_experiment("kmnist_cnn", variants=["augment10"]).digest() == flag.digest() != plain.digest()
+    assert load_experiment("kmnist_cnn", augment=10) == load_experiment("kmnist_cnn", variants=["augment10"])
     assert load_experiment("kmnist_cnn", overrides=["seed=1"]).digest() == plain.digest()
 
 
@@ -78,7 +84,7 @@ def test_length_in_passes():
         ({"name": "nowhere.yaml"}, "nowhere.yaml is missing"),
         ({"recipe": "fats"}, 'no recipe "fats". Did you mean "fast"?'),
         ({"variants": ["bench21"]}, 'no variant "bench21". Did you mean "bench12"?'),
-        ({"variants": ["augment0"]}, 'no variant "augment0"'),
+        ({"augment": -1}, "--augment: expected 0 to 1000 copies, received: -1"),
         ({"recipe": "fast", "variants": ["lr1"]}, "belongs to the recipe published"),
         ({"overrides": ["epochs"]}, '"epochs" is no override'),
         ({"overrides": ["epcohs=3"]}, 'Did you mean "epochs"?'),

@@ -34,7 +34,9 @@ def test_images_too_small_for_the_network_are_refused():
         build(load_experiment("kmnist_cnn"), (3, 3, 1), 10)
 
 
-@pytest.mark.parametrize("name", ["cnn.kmnist_cn", "cn.kmnist_cnn", "os.system", "kmnist_cnn", "cnn.layers", "cnn.keras"])
+@pytest.mark.parametrize(
+    "name", ["cnn.kmnist_cn", "cn.kmnist_cnn", "os.system", "kmnist_cnn", "cnn.layers", "cnn.keras"]
+)
 def test_only_builders_can_be_named(name):
     with pytest.raises(UsageError, match="network: no"):
         network(name)

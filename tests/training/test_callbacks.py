@@ -84,5 +84,11 @@ def test_keras_callbacks_are_those_of_the_study():
     assert isinstance(early, keras.callbacks.EarlyStopping)
     assert (early.monitor, early.patience, early.min_delta, early.restore_best_weights) == ("val_loss", 10, 0, False)
     assert isinstance(plateau, keras.callbacks.ReduceLROnPlateau)
-    assert (plateau.factor, plateau.patience, plateau.min_delta, plateau.cooldown, plateau.min_lr) == (0.1, 5, 1e-4, 0, 0)
+    assert (plateau.factor, plateau.patience, plateau.min_delta, plateau.cooldown, plateau.min_lr) == (
+        0.1,
+        5,
+        1e-4,
+        0,
+        0,
+    )
     assert keras_callbacks(load_experiment("kmnist_cnn", variants=["bench12"])) == []

@@ -19,11 +19,14 @@ from kerasexp.runs import Run, open_run
 from kerasexp.training.callbacks import read_history
 from kerasexp.training.state import StateFolder
 
-# A small network on the bundled digits; dropout is on, the plateau counts from the second epoch on, every call is saved.
+# A small network on the bundled digits: dropout is on, the plateau counts from the second epoch on, each call is saved.
 EPOCHS = 3
 SETTINGS = ["model.filters=[4,8]", "model.dense=16", "save_seconds=0", "reduce_learning_rate.min_delta=10.0"]
 SETTINGS += ["reduce_learning_rate.patience=2", "optimizer.learning_rate=0.5"]
 ARGUMENTS = {"augment": 3, "data": "mnist5k", "epochs": EPOCHS, "set": SETTINGS}
+
+
+COMMAND = [sys.executable, "-c", "import sys; from kerasexp.cli import main; sys.exit(main())"]
 
 
 def start(out: Path) -> subprocess.Popen:
@@ -31,8 +34,7 @@ def start(out: Path) -> subprocess.Popen:
     words = ["train", "kmnist_cnn", "--augment", "3", "--data", "mnist5k", "--epochs", str(EPOCHS), "--out", str(out)]
     for setting in SETTINGS:
         words += ["--set", setting]
-    command = [sys.executable, "-c", "import sys; from kerasexp.cli import main; sys.exit(main())", *words]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([*COMMAND, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def the_run(out: Path) -> Run:
@@ -130,10 +132,8 @@ def test_stopped_by_time_and_resumed(tmp_path, uninterrupted):
     assert_equal_runs(run, uninterrupted)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_and_exits_with_130(tmp_path, number, uninterrupted):
-    if number == signal.SIGINT and "slow" not in sys.argv:
-        pytest.skip("SIGINT takes the same way as SIGTERM; run with -m slow")
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_a_signal_saves_and_exits_with_130(tmp_path, number):
     process = start(tmp_path)
     wait_for(lambda: (p := position(tmp_path)) and p.epoch >= 1, process)
     process.send_signal(number)
@@ -157,8 +157,7 @@ def test_killed_again_and_again_at_random_instants(tmp_path, seed, uninterrupted
         run = the_run(tmp_path)
         if run.manifest["status"] == "complete":
             break
-        words = [sys.executable, "-c", "import sys; from kerasexp.cli import main; sys.exit(main())", "resume", str(run)]
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen([*COMMAND, "resume", str(run)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(chance.uniform(4, 10))
     process.kill()
     process.wait()

@@ -51,7 +51,8 @@ def test_everything_comes_back(state):
 
 def test_it_holds_weights_slots_metrics_and_dropout_generators():
     paths = [variable.path for variable in variables_of(small_model())]
-    for part in ("dense/kernel", "seed_generator_state", "momentum", "iteration", "learning_rate", "loss/total", "accuracy"):
+    parts = ("dense/kernel", "seed_generator_state", "momentum", "iteration", "learning_rate", "loss/total", "accuracy")
+    for part in parts:
         assert any(part in path for path in paths), part
     assert len(paths) == len(set(paths))
 

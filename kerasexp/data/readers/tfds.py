@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import numpy as np
 
+from kerasexp import environment
 from kerasexp.data.catalog import Entry
 from kerasexp.data.checks import Arrays
 from kerasexp.errors import DataError
@@ -45,6 +47,7 @@ def read(folder: Path, entry: Entry) -> tuple[Arrays, bool]:
     Raises:
         DataError: if the folder is damaged or holds something else.
     """
+    _start_tensorflow()
     import tensorflow_datasets as tfds
 
     remedy = f"Remove {folder} and fetch the data again."
@@ -72,6 +75,7 @@ def download(entry: Entry, data_dir: Path) -> None:
     missing = [file for file in entry.layouts[0].files if not (local / file.name).is_file()]
     if missing:
         _require_server(missing[0].url)
+    _start_tensorflow()
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download import downloader
 
@@ -84,6 +88,12 @@ def download(entry: Entry, data_dir: Path) -> None:
         raise DataError(f"TensorFlow Datasets could not fetch {entry.name}: {_first_line(error)}") from None
     finally:
         downloader.MAX_RETRIES = retries
+
+
+def _start_tensorflow() -> None:
+    """Sets TensorFlow up before TFDS imports it, unless a run did so already, in its own precision."""
+    if "tensorflow" not in sys.modules:
+        environment.start_tensorflow()
 
 
 def _require_server(url: str) -> None:

@@ -40,8 +40,8 @@ def confusion_matrix(matrix: Sequence[Sequence[int]] | np.ndarray, class_names: 
         for row, column in zip(*np.nonzero(counts), strict=True):
             colour = ON_BLUE if shade[row, column] > 0.6 else INK
             weight = "bold" if row == column else "normal"
-            place = {"ha": "center", "va": "center_baseline"}
-            ax.text(column, row, str(counts[row, column]), color=colour, fontsize=size, fontweight=weight, **place)
+            cell = ax.text(column, row, str(counts[row, column]), ha="center", va="center_baseline")
+            cell.set(color=colour, fontsize=size, fontweight=weight)
     names = labels(class_names, longest=14)
     ax.set_xticks(range(classes), names, rotation=0 if max(map(len, names)) <= 5 and classes <= 12 else 60)
     ax.set_yticks(range(classes), names)

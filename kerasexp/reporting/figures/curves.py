@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -83,6 +84,6 @@ def _epochs(ax: Axes, history: History) -> None:
         ax.set_xlim(history["epoch"][0] - 1, history["epoch"][0] + 1)
 
 
-def _marks(epochs: int) -> dict[str, object]:
+def _marks(epochs: int) -> dict[str, Any]:
     """Points where there are few epochs: one epoch makes no line."""
     return {"marker": "o", "markersize": 3.5} if epochs <= 15 else {}

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from kerasexp.reporting.figures.style import BLUE, GREEN, INK, ORANGE, WIDTH, axes, bare, drawn
+from kerasexp.reporting.figures.style import BLUE, GREEN, INK, ORANGE, WIDTH, canvas, drawn
 
 if TYPE_CHECKING:
     import keras
@@ -65,18 +65,13 @@ def network(layers: Sequence[Layer]) -> Figure:
         layers: of the network; an arrow leads from each of its `sources`.
     """
     step = 0.37  # inches from one layer to the next
-    figure, ax = axes(height=step * len(layers) + 0.05)
-    figure.set_layout_engine("none")
-    ax.set_position((0, 0, 1, 1))
-    ax.set_xlim(0, WIDTH)
-    ax.set_ylim(step * (len(layers) - 0.5) + 0.025, -0.5 * step - 0.025)
-    bare(ax)
+    figure, ax = canvas(height=step * len(layers))
     place = {layer.name: number for number, layer in enumerate(layers)}
     values = np.array([math.log2(2 + math.prod(size or 1 for size in layer.shape)) for layer in layers])
     widths = 0.22 + 0.98 * values / values.max()
     centre, box = 0.7, 0.5 * step
     for number, (layer, width) in enumerate(zip(layers, widths, strict=True)):
-        y = step * number
+        y = step * (number + 0.5)
         colour = _colour(layer.kind)
         style = "round,pad=0,rounding_size=0.05"
         corner = (centre - width / 2, y - box / 2)
@@ -105,7 +100,7 @@ def network(layers: Sequence[Layer]) -> Figure:
         for source in layer.sources:
             start = place[source]
             bend = 0.0 if start == number - 1 else 0.35
-            ends = (centre, step * start + box / 2), (centre, y - box / 2)
+            ends = (centre, step * (start + 0.5) + box / 2), (centre, y - box / 2)
             path = f"arc3,rad={bend}"
             arrow = FancyArrowPatch(
                 *ends, arrowstyle="-|>,head_length=2.2,head_width=1.4", connectionstyle=path, shrinkA=0, shrinkB=0
@@ -138,7 +133,7 @@ def _settings(layer: keras.Layer) -> str:
         words.append(f"{config['units']} units")
     if "rate" in config:
         words.append(f"rate {config['rate']:g}")
-    if "scale" in config and np.isscalar(config["scale"]) and not isinstance(config["scale"], bool):
+    if isinstance(config.get("scale"), float):
         words.append(f"× {config['scale']:.3g}")
     for key, plain in (("padding", "valid"), ("activation", "linear")):
         if isinstance(config.get(key), str) and config[key] != plain:

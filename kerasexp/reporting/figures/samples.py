@@ -7,8 +7,8 @@ import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from kerasexp.reporting.figures.style import (
@@ -19,7 +19,7 @@ from kerasexp.reporting.figures.style import (
     WIDTH,
     axes,
     bare,
-    columns_and_rows,
+    canvas,
     drawn,
     label,
     labels,
@@ -48,7 +48,7 @@ def class_distribution(counts: Mapping[str, Sequence[int]], class_names: Sequenc
     ax.set_yticks(rows, labels(class_names))
     ax.set_xlabel("images")
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    ax.xaxis.get_major_locator().set_params(integer=True, nbins=6)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     ax.invert_yaxis()
     ax.grid(False, axis="y")
     ax.tick_params(axis="y", length=0)
@@ -66,13 +66,14 @@ def sample_grid(images: np.ndarray, sample_labels: np.ndarray, class_names: Sequ
         class_names: one per class; only the first twenty classes with images are drawn.
     """
     present = np.unique(sample_labels)[:MOST_ROWS]
-    columns = max(np.count_nonzero(sample_labels == one) for one in present)
+    columns = max(int(np.count_nonzero(sample_labels == one)) for one in present)
     tiles = [tile(image) for image in images]
     height, width = tiles[0].shape[:2]
     grid: list[np.ndarray | None] = []
     for one in present:
         row = [tiles[number] for number in np.flatnonzero(sample_labels == one)]
-        grid += row + [None] * (columns - len(row))
+        grid += row
+        grid += [None] * (columns - len(row))
     pixels = mosaic(grid, columns)
     figure, ax = axes(height=0.1 + (WIDTH - 0.9) * pixels.shape[0] / pixels.shape[1])
     ax.imshow(pixels)
@@ -101,8 +102,7 @@ def mistakes(images: np.ndarray, captions: Sequence[tuple[str, str, float]]) -> 
 def augmented(images: np.ndarray) -> Figure:
     """Augmented training images as the network saw them: float or uint8 `[n, height, width, channels]`, 0 to 255."""
     tiles = [tile(np.clip(np.rint(image), 0, 255).astype(np.uint8)) for image in images]
-    columns, _ = columns_and_rows(len(tiles), 10)
-    return picture(mosaic(list(tiles), columns))
+    return picture(mosaic(tiles, 10))
 
 
 def percent(probability: float) -> str:
@@ -153,20 +153,24 @@ def _gap(height: int) -> int:
 
 def picture(pixels: np.ndarray) -> Figure:
     """Pixels over the whole width, nothing around them."""
-    figure, ax = axes(height=WIDTH * pixels.shape[0] / pixels.shape[1])
-    figure.set_layout_engine("none")
-    ax.set_position((0, 0, 1, 1))
-    ax.imshow(pixels)
-    bare(ax)
+    height = WIDTH * pixels.shape[0] / pixels.shape[1]
+    figure, ax = canvas(height)
+    ax.imshow(pixels, extent=(0, WIDTH, height, 0))
     return figure
 
 
 def _gallery(images: np.ndarray, captions: Sequence[str], columns: int) -> Figure:
-    _, rows = columns_and_rows(len(images), columns)
-    figure = Figure(figsize=(WIDTH, 1.22 * rows))
-    for number, (image, caption) in enumerate(zip(images, captions, strict=True), start=1):
-        ax: Axes = figure.add_subplot(rows, columns, number)
-        ax.imshow(tile(image))
-        bare(ax)
-        ax.set_title(caption, fontsize=7, fontweight="normal", loc="center", pad=3)
+    """Images in rows, each in a square with its caption of two lines above."""
+    gap, text = 0.1, 0.34  # inches
+    side = (WIDTH + gap) / columns - gap
+    rows = -(-len(images) // columns)
+    figure, ax = canvas(height=rows * (side + gap + text))
+    for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        left, top = (number % columns) * (side + gap), (number // columns) * (side + gap + text)
+        ax.text(left + side / 2, top + text - 0.04, caption, fontsize=7, ha="center", va="bottom")
+        pixels = tile(image)
+        scale = side / max(pixels.shape[:2])
+        height, width = scale * pixels.shape[0], scale * pixels.shape[1]
+        x, y = left + (side - width) / 2, top + text + (side - height) / 2
+        ax.imshow(pixels, extent=(x, x + width, y + height, y), aspect="auto")
     return figure

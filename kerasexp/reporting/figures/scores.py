@@ -27,7 +27,7 @@ def f1_bars(per_class: Sequence[Mapping[str, Any]], macro: float) -> Figure:
     errors = [np.maximum(values - low, 0), np.maximum(high - values, 0)]
     ax.errorbar(values, rows, xerr=errors, fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.5)
     ax.axvline(macro, color=INK, linewidth=0.8, linestyle=(0, (3, 3)), alpha=0.6)
-    for row, value in zip(rows, values, strict=True):
+    for row, value in enumerate(values):
         ax.text(1.03, row, f"{value:.3f}", va="center_baseline", fontsize=8)
     ax.set_yticks(rows, labels([row["name"] for row in per_class]))
     ax.set_xlabel(f"F1 (dashed: macro mean {macro:.4f})")

@@ -7,6 +7,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ParamSpec
 from xml.etree import ElementTree
@@ -107,12 +108,17 @@ def drawn(function: Callable[Drawing, Figure]) -> Callable[Drawing, Figure]:
     @functools.wraps(function)
     def inside(*args: Drawing.args, **kwargs: Drawing.kwargs) -> Figure:
         with _settings():
-            return function(*args, **kwargs)
+            figure = function(*args, **kwargs)
+            layout = figure.get_layout_engine()
+            if layout is not None:  # laid out once, not again for every file
+                layout.execute(figure)
+                figure.set_layout_engine("none")
+            return figure
 
     return inside
 
 
-def _settings():
+def _settings() -> AbstractContextManager[None]:
     return matplotlib.style.context(["default", {**SETTINGS, "font.family": list(font_families())}])
 
 
@@ -120,6 +126,17 @@ def axes(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
     """A figure with one pair of axes; sizes in inches."""
     figure = Figure(figsize=(width, height))
     return figure, figure.add_subplot()
+
+
+def canvas(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
+    """A figure whose one pair of axes fills it, in inches from the top left corner, without frame and ticks."""
+    figure, ax = axes(height, width)
+    figure.set_layout_engine("none")
+    ax.set_position((0, 0, 1, 1))
+    ax.set_xlim(0, width)
+    ax.set_ylim(height, 0)
+    bare(ax)
+    return figure, ax
 
 
 def bare(ax: Axes) -> None:
@@ -189,12 +206,6 @@ def _for_page(text: str, name: str, alt: str) -> str:
     root.attrib.clear()
     root.attrib.update(attributes, style=f"max-width: {float(width) / 0.75 * 1.12:.0f}px")
     return ElementTree.tostring(root, encoding="unicode")
-
-
-def columns_and_rows(count: int, columns: int) -> tuple[int, int]:
-    """The shape of a grid that holds `count` things in at most `columns` columns."""
-    columns = max(1, min(columns, count))
-    return columns, -(-count // columns)
 
 
 def labels(names: Sequence[str], longest: int = 24) -> list[str]:
