@@ -9,6 +9,7 @@ FAULTS: dict[str, str] = {
     "best ones were used.",
     "static_augmentation": "The augmented images were drawn once and repeated in every epoch, and the originals were "
     "left out.",
-    "pooling_parameter_parity": "The network without pooling has 3.9 times the parameters of the one it is compared with.",
+    "pooling_parameter_parity": "The network without pooling has 3.9 times the parameters of the CNN that it "
+    "is compared with.",
     "single_seed": "The published number is one run; its spread between seeds is unknown.",
 }

@@ -71,26 +71,24 @@ def _page(run: Run) -> str:
     text = "The network from its input at the top to its output, one box for each layer."
     pictures.add("network", model.network(layers), text)
 
-    return (
-        _templates()
-        .get_template("report.html")
-        .render(
-            run=run,
-            experiment=experiment,
-            manifest=manifest,
-            metrics=metrics,
-            table=table,
-            history=history,
-            beside=beside.beside(published.rows(run), class_names),
-            faults=[(name, FAULTS[name]) for name in experiment.faults],
-            pictures=pictures.svg,
-            gallery=gallery,
-            weights=weights,
-            layers=layers,
-            settings=_settings(experiment),
-            machine=_machine(manifest),
-            imbalance=_imbalance(manifest["data"]["counts"]),
-        )
+    template = _templates().get_template("report.html")
+    return template.render(
+        run=run,
+        experiment=experiment,
+        manifest=manifest,
+        metrics=metrics,
+        table=table,
+        history=history,
+        beside=beside.beside(published.rows(run), class_names),
+        faults=[(name, FAULTS[name]) for name in experiment.faults],
+        pictures=pictures.svg,
+        gallery=gallery,
+        copies_of_each=len(images.get("augmented_copies", ())),
+        weights=weights,
+        layers=layers,
+        settings=_settings(experiment),
+        machine=_machine(manifest),
+        imbalance=_imbalance(manifest["data"]["counts"]),
     )
 
 

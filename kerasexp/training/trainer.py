@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasexp.config.schema import Experiment, Stage
-from kerasexp.data.dataset import Dataset
+from kerasexp.data.dataset import Dataset, Split
 from kerasexp.data.pipeline import TrainingImages, evaluation_batches
 from kerasexp.errors import KerasexpError
 from kerasexp.runs import Run
@@ -71,7 +71,7 @@ def train(
     return _Training(run, experiment, dataset, progress, max_seconds, published_epochs).train()
 
 
-def validation_split(experiment: Experiment, dataset: Dataset) -> Any:
+def validation_split(experiment: Experiment, dataset: Dataset) -> Split | None:
     """The images that validate each epoch, or None."""
     return {"test": dataset.test, "split": dataset.validation, "none": None}[experiment.data.validation]
 
@@ -97,6 +97,7 @@ class _Training:
         self.history = History(run.path("history.csv"), run.path("events"))
         self.best = BestWeights(experiment)
         self.position = Position()
+        self.steps_per_call = 1
         self.started = self.saved = time.monotonic()
 
     def train(self) -> Outcome:
@@ -136,6 +137,8 @@ class _Training:
         self.history.cut_to(self.position.epoch)
         run_steps = _compiled_training(model)
         run_validation = _compiled_validation(model)
+        validation = validation_split(self.experiment, self.dataset)
+        self.validation = None if validation is None else evaluation_batches(validation, self.classes)
         position = self.position
         self.progress.started(
             self.experiment,
@@ -168,13 +171,12 @@ class _Training:
         """Runs the rest of the current epoch; False if a signal or the time limit ended it."""
         position, images = self.position, self.images
         iterator: Any = None
-        steps = 1  # the first call also traces; its speed says nothing
         while position.step < images.steps_per_epoch:
             if self.interruption.requested or time.monotonic() - self.started >= self.max_seconds:
                 return False
             if iterator is None:
                 iterator = iter(images.epoch(position.epoch, position.step))
-            steps = min(steps, images.steps_per_epoch - position.step)
+            steps = min(self.steps_per_call, images.steps_per_epoch - position.step)
             began = time.monotonic()
             run_steps(iterator, tf.constant(steps))
             logs = self._logs()
@@ -187,7 +189,9 @@ class _Training:
             position.images_seen += seen - done
             self._check_finite(logs)
             self.progress.advanced(position.epoch, position.step, logs, (seen - done) / max(seconds, 1e-9))
-            steps = max(1, min(steps * 8, round(steps * SECONDS_PER_CALL / max(seconds, 1e-6))))
+            # the first call also traces and the last one of an epoch may be short: no large jumps
+            fitting = round(steps * SECONDS_PER_CALL / max(seconds, 1e-6))
+            self.steps_per_call = max(1, self.steps_per_call // 2, min(self.steps_per_call * 8, fitting))
             unfinished = position.step < images.steps_per_epoch
             if unfinished and time.monotonic() - self.saved >= self.experiment.save_seconds:
                 self._save()
@@ -196,11 +200,10 @@ class _Training:
     def _finish_epoch(self, run_validation: Callable[[Any], None], watchers: Any) -> None:
         position, model = self.position, self.model
         logs = self._logs()
-        validation = validation_split(self.experiment, self.dataset)
-        if validation is not None:
+        if self.validation is not None:
             began = time.monotonic()
             model.reset_metrics()
-            run_validation(evaluation_batches(validation, self.classes))
+            run_validation(self.validation)
             logs.update({f"val_{name}": value for name, value in self._logs().items()})
             position.seconds += time.monotonic() - began
             position.epoch_seconds += time.monotonic() - began
