@@ -3,11 +3,11 @@
     python benchmarks/time_to_quality.py [--data kmnist | FILE.npz] [--passes 840000] [--parts 5]
 
 The published result to reach is that of `kmnist_cnn --augment 10`. `published`: one of its epochs (600,000 images,
-float32) is timed in part and scaled; times the epochs that the study needed. The fastest part counts, and neither the
-start nor the validation after each epoch does: the time is a lower bound. `fast`: one whole `kerasexp.train` by the
-recipe, from the call to the report. Its learning rate follows a schedule that is good only at its end, so "to reach" means
-that the finished run's macro F1 on the test images is at or above the published one; if it is not, the exit code is 1.
-The cost of an image does not depend on which images they are: both may run on a part of the data set.
+float32) is timed in part and scaled, times the epochs that the study needed. The fastest part counts, and neither the
+start nor the validation after each epoch does: that time is a lower bound. `fast`: one whole `kerasexp.train`, from the
+call to the report. Its learning rate follows a schedule that is good only at its end, so "to reach" means that the
+finished run's macro F1 on the test images is at or above the published one; if it is not, the exit code is 1. The time
+per image does not depend on which images they are: published may be timed on a part of the data set.
 """
 
 from __future__ import annotations

@@ -3,54 +3,50 @@
     python benchmarks/train_speed.py [--torch-python PYTHON] [--only cnn|fcnn] [--rounds 10] [--images N] [--json]
 
 Each contestant is a process of its own that stays alive, because thread pools and precision flags belong to a process.
-They take turns, round by round, each with one segment: a short epoch over N random images of 28x28. Ours is what
-`kerasexp train` runs: the pipeline from uint8 images, the compiled step, the fused optimizer. `model.fit` and PyTorch get
-float32 arrays scaled beforehand, Keras' and PyTorch's own optimizers with the recipe's settings, and both run in float32.
-All three keep a running loss and accuracy. `published` does not augment. For `fast`, "ours" does not augment either, so
-that all do the same work; "ours, augmented" is the recipe as it is, against contestants that do not augment.
+They take turns, round by round, each with one segment: a short epoch over N random images of 28x28. "ours" is what
+`kerasexp train` runs: the pipeline from uint8 images, the compiled step, the fused optimizer. `model.fit` and PyTorch
+get float32 arrays scaled beforehand and their own optimizers with the recipe's settings, and run in float32. All keep a
+running loss and accuracy. None augments, so that all do the same work; "ours, augmented" is `fast` as the recipe is.
 
-Ratios are seconds of the other over seconds of ours, of the best segments and of the medians: machines are noisy.
-GFLOP/s counts the multiplications and additions of the network's layers, beside the peak of a 4096x4096x4096 `tf.matmul`
-that takes its turn in the same rounds. PyTorch may live in another environment: name its interpreter.
+Ratios are seconds of the other over seconds of ours: of the best segments, and of the medians. GFLOP/s counts the
+multiplications and additions of the layers, beside the peak of a 4096x4096x4096 `tf.matmul` that takes its turn in the
+same rounds. Use an idle machine: other load slows PyTorch most, whose threads wait for each other busily.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import itertools
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
+from subprocess import DEVNULL, PIPE, Popen
 from typing import Any
 
 import numpy as np
 
-CLASSES = 10
 IMAGES = {"kmnist_cnn": 2560, "kmnist_fcnn": 6400}  # of a segment
-MATMUL = 4096
-WARM_UP = 2  # segments
-REST = 0.2  # seconds before each segment: threads of the last contestant may still spin for work
-GOALS = {  # against model.fit and PyTorch
-    ("published", "kmnist_cnn"): {"model.fit": "target 1.05, goal 1.2", "PyTorch": "target 1.5"},
-    ("published", "kmnist_fcnn"): {"model.fit": "target 1.4", "PyTorch": "target 1.4"},
-    ("fast", "kmnist_cnn"): {"model.fit": "target 2.6", "PyTorch": "target 2.6"},
+FLOP = {  # of training on one image: thrice the forward work of every layer, without the gradient of the images
+    "kmnist_cnn": 2 * (3 * (26**2 * 9 * 32 + 24**2 * 9 * 32 * 64 + 9216 * 128 + 128 * 10) - 26**2 * 9 * 32),
+    "kmnist_fcnn": 2 * (3 * (784 * 1024 + 1024 * 512 + 512 * 10) - 784 * 1024),
+    "matmul": 2 * 4096**3,
+}
+GOALS = {
+    ("kmnist_cnn, published", "ours float32"): {"model.fit": "target 1.05, goal 1.2", "PyTorch": "target 1.5"},
+    ("kmnist_fcnn, published", "ours float32"): {"model.fit": "target 1.4", "PyTorch": "target 1.4"},
+    ("kmnist_cnn, fast", "ours bfloat16"): {"model.fit": "target 2.6", "PyTorch": "target 2.6"},
 }
 
 
 def random_images(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 images `[count, 28, 28, 1]` and their labels."""
-    return np.random.default_rng(0).integers(0, 256, (count, 28, 28, 1), dtype=np.uint8), np.arange(count) % CLASSES
+    return np.random.default_rng(0).integers(0, 256, (count, 28, 28, 1), dtype=np.uint8), np.arange(count) % 10
 
 
-# What a worker runs: each function sets a contestant up and returns its segment, and the work in it in FLOP.
-
-
-def ours(settings: dict[str, Any], count: int, precision: str) -> tuple[Callable[[], Any], float]:
+def ours(settings: dict[str, Any], count: int, precision: str) -> Callable[[], Any]:
+    """Sets a contestant up, in its process, and returns its segment."""
     from kerasexp import environment
 
     environment.start_tensorflow(precision)
@@ -63,10 +59,9 @@ def ours(settings: dict[str, Any], count: int, precision: str) -> tuple[Callable
     from kerasexp.training.trainer import _compile, _compiled_training
 
     experiment = Experiment.model_validate(settings)
-    x, y = random_images(count)
-    split = Split(x, y, np.arange(count))
-    images = TrainingImages(split, CLASSES, experiment.batch_size, experiment.seed, experiment.augmentation)
-    model = build_seeded(experiment, (28, 28, 1), CLASSES)
+    split = Split(*random_images(count), np.arange(count))
+    images = TrainingImages(split, 10, experiment.batch_size, experiment.seed, experiment.augmentation)
+    model = build_seeded(experiment, (28, 28, 1), 10)
     _compile(model, experiment, images, epochs=1000)
     run_steps = _compiled_training(model)
     epochs = itertools.count()
@@ -76,10 +71,10 @@ def ours(settings: dict[str, Any], count: int, precision: str) -> tuple[Callable
         run_steps(iter(images.epoch(next(epochs))), tf.constant(images.steps_per_epoch))
         return float(model.get_metrics_result()["loss"])
 
-    return segment, count * flop_per_image(model)
+    return segment
 
 
-def model_fit(settings: dict[str, Any], count: int) -> tuple[Callable[[], Any], float]:
+def model_fit(settings: dict[str, Any], count: int) -> Callable[[], Any]:
     import keras
 
     from kerasexp.config.schema import Experiment
@@ -87,58 +82,44 @@ def model_fit(settings: dict[str, Any], count: int) -> tuple[Callable[[], Any], 
 
     keras.utils.set_random_seed(0)
     experiment = Experiment.model_validate(settings)
-    model = build(experiment, (28, 28, 1), CLASSES)
+    model = build(experiment, (28, 28, 1), 10)
     model = keras.Model(model.get_layer("rescaling").output, model.output)  # scaled beforehand, as the study did
     optimizer = {"adadelta": keras.optimizers.Adadelta, "adamw": keras.optimizers.AdamW}[experiment.optimizer.name]
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=experiment.loss.label_smoothing)
     model.compile(optimizer(**experiment.optimizer.model_dump(exclude={"name"})), loss, metrics=["accuracy"])
     x, y = random_images(count)
-    scaled, one_hot = x.astype(np.float32) / 255, np.eye(CLASSES, dtype=np.float32)[y]
-
-    def segment() -> Any:
-        return model.fit(scaled, one_hot, batch_size=experiment.batch_size, verbose=0)
-
-    return segment, count * flop_per_image(model)
+    scaled, one_hot = x.astype(np.float32) / 255, np.eye(10, dtype=np.float32)[y]
+    return lambda: model.fit(scaled, one_hot, batch_size=experiment.batch_size, verbose=0)
 
 
-def pytorch(settings: dict[str, Any], count: int) -> tuple[Callable[[], Any], None]:
+def pytorch(settings: dict[str, Any], count: int) -> Callable[[], Any]:
     import torch
     from torch import nn
 
-    config = settings["model"]
-    rates = config["dropout"]
     if settings["network"] == "cnn.kmnist_cnn":
-        (first, second), side = config["filters"], config["kernel_size"]
-        features = second * ((28 - 2 * (side - 1)) // 2) ** 2
-        layers = [nn.Conv2d(1, first, side), nn.ReLU(), nn.Conv2d(first, second, side), nn.ReLU(), nn.MaxPool2d(2)]
-        layers += [nn.Dropout(rates[0]), nn.Flatten(), nn.Linear(features, config["dense"]), nn.ReLU()]
-        layers += [nn.Dropout(rates[1]), nn.Linear(config["dense"], CLASSES)]
+        layers = [nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)]
+        layers += [nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10)]
     else:
-        widths = [28 * 28, *config["units"]]
-        layers = [nn.Flatten()]
-        for before, after, rate in zip(widths, widths[1:], rates, strict=False):
-            layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(rate)]
-        layers += [nn.Linear(widths[-1], CLASSES)]
-    torch.manual_seed(0)
+        layers = [nn.Flatten(), nn.Linear(784, 1024), nn.ReLU(), nn.Dropout(0.25)]
+        layers += [nn.Linear(1024, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, 10)]
     model = nn.Sequential(*layers)
     criterion = nn.CrossEntropyLoss(label_smoothing=settings["loss"]["label_smoothing"])
-    arguments = settings["optimizer"]
-    common = {"lr": arguments["learning_rate"], "eps": arguments["epsilon"]}
-    optimizer: torch.optim.Optimizer
-    if arguments["name"] == "adadelta":
-        optimizer = torch.optim.Adadelta(model.parameters(), rho=arguments["rho"], **common)
+    given = settings["optimizer"]
+    chosen: dict[str, Any] = {"lr": given["learning_rate"], "eps": given["epsilon"]}
+    if given["name"] == "adadelta":
+        optimizer: Any = torch.optim.Adadelta(model.parameters(), rho=given["rho"], **chosen)
     else:
-        betas, decay = (arguments["beta_1"], arguments["beta_2"]), arguments["weight_decay"]
-        optimizer = torch.optim.AdamW(model.parameters(), betas=betas, weight_decay=decay, **common)
+        chosen |= {"betas": (given["beta_1"], given["beta_2"]), "weight_decay": given["weight_decay"]}
+        optimizer = torch.optim.AdamW(model.parameters(), **chosen)
     images, labels = random_images(count)
     x, y = torch.from_numpy(images.astype(np.float32).transpose(0, 3, 1, 2) / 255), torch.from_numpy(labels)
 
     def segment() -> tuple[float, float]:
         loss_sum, correct = torch.zeros(()), torch.zeros(())
         for rows in torch.randperm(count).split(settings["batch_size"]):
-            batch, target = x[rows], y[rows]
+            target = y[rows]
             optimizer.zero_grad()
-            logits = model(batch)
+            logits = model(x[rows])
             loss = criterion(logits, target)
             loss.backward()
             optimizer.step()
@@ -146,25 +127,14 @@ def pytorch(settings: dict[str, Any], count: int) -> tuple[Callable[[], Any], No
             correct += (logits.detach().argmax(1) == target).sum()
         return loss_sum.item() / count, correct.item() / count
 
-    return segment, None
+    return segment
 
 
-def matmul(precision: str) -> tuple[Callable[[], Any], float]:
+def matmul(precision: str) -> Callable[[], Any]:
     import tensorflow as tf
 
-    a, b = (tf.cast(tf.random.stateless_normal([MATMUL, MATMUL], [0, i]), precision) for i in range(2))
-    multiply = tf.function(lambda: tf.reduce_sum(tf.matmul(a, b)[0]))
-    return lambda: float(multiply()), 2.0 * MATMUL**3
-
-
-def flop_per_image(model: Any) -> float:
-    """Of training on one image: twice the forward work for the gradients, but none for the input's."""
-    forward = []
-    for layer in model.layers:
-        if kernels := [weight for weight in layer.weights if weight.name == "kernel"]:
-            positions = np.prod(layer.output.shape[1:-1]) if len(layer.output.shape) == 4 else 1
-            forward.append(2.0 * np.prod(kernels[0].shape) * positions)
-    return float(3 * sum(forward) - forward[0])
+    a = tf.cast(tf.random.stateless_normal([4096, 4096], [0, 0]), precision)
+    return lambda: tf.matmul(a, a)
 
 
 def work() -> None:
@@ -172,108 +142,86 @@ def work() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints is no answer
     task = json.loads(sys.stdin.readline())
-    contestants = {"ours": ours, "model.fit": model_fit, "PyTorch": pytorch, "matmul": matmul}
+    contestants: dict[str, Any] = {"ours": ours, "model.fit": model_fit, "PyTorch": pytorch, "matmul": matmul}
     try:
-        segment, flop = contestants[task["contestant"]](**task["arguments"])
-        for _ in range(WARM_UP):
-            segment()
+        segment = contestants[task["contestant"]](**task["arguments"])
+        segment()
+        segment()
     except Exception as error:  # the parent tells it
-        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=answers)
+        print(json.dumps(f"{type(error).__name__}: {error}"), file=answers)
         return
-    print(json.dumps({"flop": flop}), file=answers)
+    print(json.dumps(None), file=answers)
     for _ in sys.stdin:
-        time.sleep(REST)
+        time.sleep(0.2)  # threads of the contestant before may still spin for work
         start = time.perf_counter()
         segment()
         print(json.dumps(time.perf_counter() - start), file=answers)
 
 
-@dataclasses.dataclass
 class Worker:
-    """A contestant's process and the seconds of its segments."""
+    """A contestant's process, set up and warmed up, and the seconds of its segments."""
 
-    name: str
-    process: subprocess.Popen[str]
-    flop: float | None = None
-    seconds: list[float] = dataclasses.field(default_factory=list)
+    def __init__(self, name: str, python: str, contestant: str, arguments: dict[str, Any]):
+        self.name, self.seconds = name, list[float]()
+        command, environment = [python, __file__, "--worker"], os.environ | {"CUDA_VISIBLE_DEVICES": "-1"}
+        self.process = Popen(command, text=True, env=environment, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
+        self.error = self.ask(json.dumps({"contestant": contestant, "arguments": arguments}))
 
     def ask(self, line: str) -> Any:
-        assert self.process.stdin and self.process.stdout
         print(line, file=self.process.stdin, flush=True)
-        answer = self.process.stdout.readline()
+        answer = self.process.stdout.readline() if self.process.stdout else ""
         if not answer:
             raise SystemExit(f"{self.name}: the process died with exit code {self.process.wait()}.")
         return json.loads(answer)
 
 
-def start_worker(name: str, contestant: str, arguments: dict[str, Any], python: str) -> Worker | None:
-    """A warmed-up worker, or None if its library is not there."""
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    worker = Worker(name, subprocess.Popen([python, __file__, "--worker"], text=True, env=environment, **pipes))
-    answer = worker.ask(json.dumps({"contestant": contestant, "arguments": arguments}))
-    if "error" not in answer:
-        worker.flop = answer["flop"]
-        return worker
-    if "ModuleNotFoundError: No module named 'torch" not in answer["error"]:
-        raise SystemExit(f"{name}: {answer['error']}")
-    print(f"{name} is left out: {python} has no torch. Name one that has with --torch-python.", file=sys.stderr)
-    return None
-
-
-def compare(recipe: str, name: str, count: int, rounds: int, torch_python: str, bfloat16: bool) -> dict[str, Any]:
+def compare(recipe: str, name: str, options: argparse.Namespace, bfloat16: bool) -> dict[str, Any]:
     """Lets the contestants of one recipe and network take turns."""
     from kerasexp.config.loading import load_experiment
 
-    def arguments(copies: int) -> dict[str, Any]:
-        experiment = load_experiment(name, recipe, overrides=[f"augmentation.copies={copies}"])
-        return {"settings": experiment.model_dump(mode="json"), "count": count}
-
-    main_precision = "bfloat16" if recipe == "fast" and bfloat16 else "float32"
-    precisions = list(dict.fromkeys([main_precision, "float32"]))
-    contestants = [(f"ours {p}", "ours", {**arguments(0), "precision": p}) for p in precisions]
+    count = options.images or IMAGES[name]
+    recipes = (load_experiment(name, recipe, augment=0), load_experiment(name, recipe))
+    plain, as_it_is = ({"settings": each.model_dump(mode="json"), "count": count} for each in recipes)
+    precisions = ["bfloat16", "float32"] if recipe == "fast" and bfloat16 else ["float32"]
+    contestants = [(f"ours {p}", "ours", {**plain, "precision": p}) for p in precisions]
     if recipe == "fast":
-        augmented = {**arguments(1), "precision": main_precision}
-        contestants.append((f"ours {main_precision}, augmented", "ours", augmented))
-    contestants += [(each, each, arguments(0)) for each in ("model.fit", "PyTorch")]
+        contestants.append((f"ours {precisions[0]}, augmented", "ours", {**as_it_is, "precision": precisions[0]}))
+    contestants += [(each, each, plain) for each in ("model.fit", "PyTorch")]
     contestants += [(f"matmul {p}", "matmul", {"precision": p}) for p in precisions]
-    workers: list[Worker] = []
-    try:
-        for title, contestant, given in contestants:
-            worker = start_worker(title, contestant, given, torch_python if contestant == "PyTorch" else sys.executable)
-            workers += [worker] if worker else []
-        for number in range(rounds):
-            first = number % len(workers)  # nobody always follows the same one
-            for worker in workers[first:] + workers[:first]:
-                worker.seconds.append(worker.ask("segment"))
-    finally:
-        for worker in workers:
-            worker.process.kill()
-    flop = workers[0].flop  # of every contestant that trains
-    results = {w.name: {"seconds": w.seconds, "gflop": (w.flop or flop or 0) / 1e9} for w in workers}
-    return {"recipe": recipe, "experiment": name, "images": count, "results": results}
+    workers = []
+    for title, contestant, arguments in contestants:
+        python = options.torch_python if contestant == "PyTorch" else sys.executable
+        worker = Worker(title, python, contestant, arguments)
+        if worker.error is None:
+            workers.append(worker)
+        elif "Error: No module named 'torch" in worker.error:
+            print(f"PyTorch is left out: {python} has none. Name one that has: --torch-python", file=sys.stderr)
+        else:
+            raise SystemExit(f"{title}: {worker.error}")
+    for number in range(options.rounds):
+        for worker in workers[number % len(workers) :] + workers[: number % len(workers)]:
+            worker.seconds.append(worker.ask("segment"))
+    for worker in workers:
+        worker.process.communicate()  # the end of its input ends it
+    return {"recipe": recipe, "experiment": name, "images": count, "seconds": {w.name: w.seconds for w in workers}}
 
 
 def show(comparison: dict[str, Any]) -> None:
-    recipe, name, results = comparison["recipe"], comparison["experiment"], comparison["results"]
-    best = {key: min(result["seconds"]) for key, result in results.items()}
-    median = {key: statistics.median(result["seconds"]) for key, result in results.items()}
-    print(f"\n{name}, {recipe}: segments of {comparison['images']:,} images")
+    recipe, name, images, seconds = comparison.values()
+    best, median = ({key: of(values) for key, values in seconds.items()} for of in (min, statistics.median))
+    print(f"\n{name}, {recipe}: segments of {images:,} images")
     print(f"{'':28}{'best s':>9}{'median s':>10}{'images/s':>10}{'GFLOP/s':>9}{'of peak':>9}")
-    for key, result in results.items():
-        speed = result["gflop"] / best[key]
-        precision = "bfloat16" if "bfloat16" in key else "float32"
-        peak = results[f"matmul {precision}"]["gflop"] / best[f"matmul {precision}"]
-        images = "" if key.startswith("matmul") else f"{comparison['images'] / best[key]:,.0f}"
-        print(f"{key:28}{best[key]:9.3f}{median[key]:10.3f}{images:>10}{speed:9,.0f}{speed / peak:9.0%}")
-    rivals = [key for key in results if not key.startswith(("matmul", "ours"))]
-    mine = [key for key in results if key.startswith("ours")]
-    pairs = [(own, rival) for own in mine for rival in rivals]
-    pairs += [("ours bfloat16", "ours float32")] if "ours bfloat16" in results else []
+    for key in seconds:
+        peak = FLOP["matmul"] / best["matmul bfloat16" if "bfloat16" in key else "matmul float32"]
+        trains = not key.startswith("matmul")
+        speed = (images * FLOP[name] if trains else FLOP["matmul"]) / best[key]
+        rate = f"{images / best[key]:,.0f}" if trains else ""
+        print(f"{key:28}{best[key]:9.3f}{median[key]:10.3f}{rate:>10}{speed / 1e9:9,.0f}{speed / peak:9.0%}")
     print(f"{'times as fast':50}{'best':>8}{'median':>8}")
-    for own, rival in pairs:
-        goal = GOALS.get((recipe, name), {}).get(rival, "") if own == mine[0] else ""
-        print(f"{own + ' / ' + rival:50}{best[rival] / best[own]:8.2f}{median[rival] / median[own]:8.2f}  {goal}")
+    for mine, rival in itertools.product(seconds, ("model.fit", "PyTorch", "ours float32")):
+        if mine.startswith("ours") and rival in seconds and mine != rival:
+            goal = GOALS.get((f"{name}, {recipe}", mine), {}).get(rival, "")
+            print(f"{mine + ' / ' + rival:50}{best[rival] / best[mine]:8.2f}{median[rival] / median[mine]:8.2f}  {goal}")
 
 
 def main() -> None:
@@ -288,17 +236,14 @@ def main() -> None:
 
     bfloat16 = environment.has_bfloat16()
     if not arguments.json:
-        print(f"{environment.processor_name()}, {environment.cores()} cores; {arguments.rounds} alternating rounds")
-        if not bfloat16:
-            print("The processor has no units for bfloat16: fast is shown in float32 only.")
+        note = "" if bfloat16 else "; no units for bfloat16: fast is in float32 only"
+        print(f"{environment.processor_name()}, {environment.cores()} cores{note}; {arguments.rounds} alternating rounds")
     comparisons = []
     for recipe, name in itertools.product(("published", "fast"), IMAGES):
         if arguments.only in (None, name.removeprefix("kmnist_")):
-            count = arguments.images or IMAGES[name]
-            found = compare(recipe, name, count, arguments.rounds, arguments.torch_python, bfloat16)
-            comparisons.append(found)
+            comparisons.append(compare(recipe, name, arguments, bfloat16))
             if not arguments.json:
-                show(found)
+                show(comparisons[-1])
     if arguments.json:
         print(json.dumps({"rounds": arguments.rounds, "bfloat16": bfloat16, "comparisons": comparisons}, indent=2))
 

@@ -59,3 +59,9 @@ def test_an_unwritable_place_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="Choose another folder with --out"):
         create_run(load_experiment("kmnist_cnn"), tmp_path / "file")
+
+
+def test_a_run_folder_that_cannot_be_written_to_is_refused(run):
+    run.path("lock").mkdir()  # stands for a read-only folder, which does not stop root
+    with pytest.raises(DataError, match="cannot be written to"), run.locked():
+        pass

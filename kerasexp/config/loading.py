@@ -162,8 +162,10 @@ def experiment_from_yaml(text: str, source: str) -> Experiment:
 
 
 def experiment_to_yaml(experiment: Experiment) -> str:
-    """The resolved configuration as YAML, complete and in the schema's order."""
-    return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    """The resolved configuration as YAML, complete: what the experiment is, then how it is trained."""
+    settings = experiment.model_dump(mode="json")
+    ordered = {key: settings[key] for key in [*Experiment.__annotations__, *settings]}
+    return yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True)
 
 
 def _variant(experiment: str, variant: str, known: Mapping[str, Any], recipe: str) -> dict[str, Any]:

@@ -107,7 +107,9 @@ def beside(rows: Sequence[Row], class_names: Sequence[str]) -> Beside:
 
 def _notes(rows: Sequence[Row]) -> tuple[str, ...]:
     """Reasons that are said once, in a note: those of the whole run, and those that several verdicts share."""
-    whole = [reason for row in rows if not row.verdict and row.claim.scope != "epoch" for reason in _reasons(row)]
+    refused = [row for row in rows if not row.verdict and row.claim.scope != "epoch"]
+    refused.sort(key=lambda row: row.claim.scope != "training")
+    whole = [reason for row in refused for reason in _reasons(row)]
     shared = Counter(row.verdict.reason for row in rows if row.verdict and row.verdict.interval is None)
     return tuple(dict.fromkeys([*whole, *(reason for reason, count in shared.items() if reason and count > 1)]))
 
@@ -149,7 +151,7 @@ def _line(row: Row, notes: Sequence[str]) -> Line:
         verdict=_verdict(row),
         provisional=row.verdict.provisional if row.verdict else "",
         reason="; ".join(reason for reason in reasons if reason not in notes),
-        notes=tuple(notes.index(reason) + 1 for reason in reasons if reason in notes),
+        notes=tuple(sorted(notes.index(reason) + 1 for reason in reasons if reason in notes)),
         remark=row.claim.note,
     )
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from kerasexp import environment, files, published
-from kerasexp.config.faults import FAULTS
+from kerasexp.config.faults import touched
 from kerasexp.config.schema import Experiment
 from kerasexp.errors import DataError
 from kerasexp.reporting import beside
@@ -80,7 +80,7 @@ def _page(run: Run) -> str:
         table=table,
         history=history,
         beside=beside.beside(published.rows(run), class_names),
-        faults=[(name, FAULTS[name]) for name in experiment.faults],
+        faults=touched(experiment),
         pictures=pictures.svg,
         gallery=gallery,
         copies_of_each=len(images.get("augmented_copies", ())),
@@ -261,7 +261,7 @@ def _templates() -> jinja2.Environment:
     words = {
         "number": lambda value: f"{value:,}",
         "decimal": _decimal,
-        "percent": lambda value: f"{100 * value:.2f} %",
+        "percent": lambda value: f"{100 * value:.2f}{samples.NO_BREAK}%",
         "probability": samples.percent,
         "setting": _setting,
         "duration": duration,

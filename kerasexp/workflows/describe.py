@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasexp import environment
-from kerasexp.config.faults import FAULTS
+from kerasexp.config.faults import touched
 from kerasexp.config.loading import experiment_names as names
 from kerasexp.config.loading import experiment_to_yaml, load_experiment, read_config
 from kerasexp.config.schema import Experiment
@@ -58,7 +58,7 @@ def show(
         "image_shape": list(image_shape),
         "classes": classes,
         **_network(config, image_shape, classes),
-        "faults": [{"name": fault, "explanation": FAULTS[fault]} for fault in config.faults],
+        "faults": [{"name": name, "explanation": explanation} for name, explanation in touched(config)],
         "recipes": [entry["name"] for entry in described["recipes"]],
         "variants": next(entry["variants"] for entry in described["recipes"] if entry["name"] == recipe),
         "measured": [result.model_dump() for result in config.measured],

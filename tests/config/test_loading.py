@@ -2,6 +2,7 @@
 
 import pytest
 
+from kerasexp.config.faults import touched
 from kerasexp.config.loading import (
     experiment_from_yaml,
     experiment_names,
@@ -146,3 +147,13 @@ def test_the_file_names_every_argument_of_the_builder(name):
     content = read_config(name)
     arguments = list(inspect.signature(network(content["network"])).parameters)[2:]
     assert sorted(content["model"]) == sorted(arguments)
+
+
+def test_a_report_names_only_the_faults_that_it_touched():
+    def names(**arguments):
+        return {name for name, _ in touched(load_experiment("kmnist_cnn", **arguments))}
+
+    assert names() == {"test_as_validation", "adadelta_default_rate", "last_epoch_weights", "single_seed"}
+    assert names(augment=10) - names() == {"static_augmentation"}
+    assert names() - names(variants=["lr1"]) == {"adadelta_default_rate"}
+    assert names(recipe="sound", augment=10) == set()

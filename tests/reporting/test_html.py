@@ -20,12 +20,14 @@ from kerasexp.errors import DataError
 from kerasexp.reporting.html import duration, write_report
 from kerasexp.runs import Run
 
-SECTIONS = (
-    "summary published faults curves classes confusions mistakes filters data network training environment repeat claims"
-).split()
-FIGURES = (
-    "loss accuracy learning_rate f1 confusion classes samples augmented mistakes filters_1 filters_2 network"
-).split()
+SECTIONS = {
+    *("summary", "published", "faults", "curves", "classes", "confusions", "mistakes", "filters", "data", "network"),
+    *("training", "environment", "repeat", "claims"),
+}
+FIGURES = {
+    *("loss", "accuracy", "learning_rate", "f1", "confusion", "classes", "samples", "augmented", "mistakes"),
+    *("filters_1", "filters_2", "network"),
+}
 EMPTY = {"meta", "img", "br", "col", "link", "hr", "input"}
 
 
@@ -75,7 +77,9 @@ def page(trained_run) -> Page:
 def copied(trained_run, tmp_path) -> Run:
     """A copy of the run that a test may change."""
     folder = tmp_path / "run"
-    shutil.copytree(trained_run.folder, folder, ignore=shutil.ignore_patterns("state", "events", "figures", "report.html"))
+    shutil.copytree(
+        trained_run.folder, folder, ignore=shutil.ignore_patterns("state", "events", "figures", "report.html")
+    )
     return Run(folder)
 
 
@@ -116,12 +120,14 @@ def test_is_small(trained_run):
 
 def test_has_every_section_and_a_way_to_it(page):
     ids = page.ids()
-    assert [name for name in SECTIONS if name not in ids] == []
+    assert set(ids) >= SECTIONS
     assert [name for name, count in Counter(ids).items() if count > 1] == []
     links = [link["href"][1:] for link in page.all("a")]
     assert set(links) <= set(ids)
-    assert set(SECTIONS) <= set(links)
-    references = [attributes[name] for _, attributes in page.elements for name in attributes if name == "aria-labelledby"]
+    assert set(links) >= SECTIONS
+    references = [
+        attributes[name] for _, attributes in page.elements for name in attributes if name == "aria-labelledby"
+    ]
     assert set(references) <= set(ids)
 
 
@@ -168,19 +174,20 @@ def test_says_why_it_is_not_comparable(page):
     words = page.words()
     assert "Not comparable with the published numbers" in words
     assert words.count("other data: mnist5k instead of kmnist") == 2  # in the banner and in the notes, on no row
-    assert "92.24 %" in words  # the published accuracy stands beside ours all the same
+    assert "88.72 %" in words  # the published accuracy of the bare experiment stands beside ours all the same
 
 
 def test_every_figure_is_a_readable_png_on_white(trained_run):
     written = {path.stem: path for path in trained_run.path("figures").glob("*.png")}
-    assert set(written) == set(FIGURES)
+    assert set(written) == FIGURES
     for name, path in written.items():
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGB"))
+            colours = image.convert("RGB").getcolors(maxcolors=1_000_000)
         assert 700 <= pixels.shape[1] <= 1400, name
-        assert 100 <= pixels.shape[0] <= 2000, name
-        assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20, name
-        assert (pixels == 255).all(axis=-1).mean() > 0.02, name
+        assert 60 <= pixels.shape[0] <= 2000, name
+        assert len(colours) > 20, name
+        assert (pixels == 255).all(axis=-1).mean() > 0.02, name  # the paper between what is drawn
 
 
 def test_two_reports_of_one_run_are_equal(copied):
@@ -208,7 +215,11 @@ def test_report_without_validation(copied):
     history.write_text("\n".join(lines) + "\n")
     experiment = load_experiment("kmnist_cnn", "fast", changes={"data": {"name": "mnist5k"}})
     copied.path("config.yaml").write_text(experiment_to_yaml(experiment), encoding="utf-8")
-    change(copied, "metrics.json", lambda metrics: [metrics["weights"].pop("best"), metrics["weights"]["last"].pop("validation", 0)])
+    change(
+        copied,
+        "metrics.json",
+        lambda metrics: [metrics["weights"].pop("best"), metrics["weights"]["last"].pop("validation", 0)],
+    )
     change(copied, "manifest.json", lambda manifest: manifest.update(best_epoch=None, recipe="fast"))
     words = Page(write_report(copied)).words()
     assert "best epoch" not in words.partition("Ours beside theirs")[0]
@@ -258,7 +269,8 @@ def test_damaged_run(copied):
     change(copied, "manifest.json", lambda manifest: manifest.pop("parameters"))
     with pytest.raises(DataError, match="damaged.*parameters"):
         write_report(copied)
-    copied.path("images.npz").write_bytes(b"half")
+    whole = copied.path("images.npz").read_bytes()
+    copied.path("images.npz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match=r"images\.npz is damaged"):
         write_report(copied)
 

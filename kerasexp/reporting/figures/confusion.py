@@ -42,8 +42,8 @@ def confusion_matrix(matrix: Sequence[Sequence[int]] | np.ndarray, class_names: 
             weight = "bold" if row == column else "normal"
             cell = ax.text(column, row, str(counts[row, column]), ha="center", va="center_baseline")
             cell.set(color=colour, fontsize=size, fontweight=weight)
-    names = labels(class_names, longest=14)
-    ax.set_xticks(range(classes), names, rotation=0 if max(map(len, names)) <= 5 and classes <= 12 else 60)
+    names = labels(class_names, longest=19)
+    ax.set_xticks(range(classes), names, rotation=0 if classes * max(map(len, names)) <= 50 else 60)
     ax.set_yticks(range(classes), names)
     if classes > MOST_CLASSES_WITH_COUNTS:
         ax.tick_params(labelsize=4.5)

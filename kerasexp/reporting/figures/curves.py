@@ -28,7 +28,8 @@ def loss(history: History, best_epoch: int | None = None, validation: str = "val
     figure, ax = axes(HEIGHT)
     _pair(ax, history, "loss", best_epoch, validation)
     ax.set_ylabel("loss")
-    ax.set_ylim(bottom=0)
+    highest = max(max(history["loss"]), max(history.get("val_loss", [0])))
+    ax.set_ylim(0, 1.06 * highest if 0 < highest < np.inf else 1)
     return figure
 
 
@@ -54,7 +55,7 @@ def learning_rate(history: History) -> Figure:
         ax.set_yscale("log")
         ax.yaxis.set_minor_formatter(NullFormatter())
     else:
-        ax.set_ylim(0, 1.1 * max(rate.max(), 1e-12))
+        ax.set_ylim(0, 1.1 * rate.max() or 1)
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.set_ylabel("learning rate")
     _epochs(ax, history)

@@ -27,6 +27,7 @@ from kerasexp.reporting.figures.style import (
 
 LARGEST = 64  # pixels of a side in a grid: photographs are made smaller, digits stay as they are
 MOST_ROWS = 20
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 @drawn
@@ -106,14 +107,8 @@ def augmented(images: np.ndarray) -> Figure:
 
 
 def percent(probability: float) -> str:
-    """A probability in words that never claims certainty: `99.97 %`, `> 99.99 %`.
-
-    Example:
-
-    >>> percent(0.99999)
-    '> 99.99 %'
-    """
-    return "> 99.99 %" if probability > 0.99995 else f"{100 * probability:.2f} %"
+    """A probability that never claims certainty: `99.97 %`, and `> 99.99 %` beyond; its spaces do not break."""
+    return f">{NO_BREAK}99.99{NO_BREAK}%" if probability > 0.99995 else f"{100 * probability:.2f}{NO_BREAK}%"
 
 
 def tile(image: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ def f1_bars(per_class: Sequence[Mapping[str, Any]], macro: float) -> Figure:
     low, high = np.array([row["f1"]["interval"] for row in per_class]).T
     ax.barh(rows, values, height=0.66, color=BLUE, alpha=0.8)
     errors = [np.maximum(values - low, 0), np.maximum(high - values, 0)]
-    ax.errorbar(values, rows, xerr=errors, fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.5)
+    ax.errorbar(values, rows, xerr=errors, fmt="none", color=INK, ecolor=INK, elinewidth=1.1, capsize=2.5)
     ax.axvline(macro, color=INK, linewidth=0.8, linestyle=(0, (3, 3)), alpha=0.6)
     for row, value in enumerate(values):
         ax.text(1.03, row, f"{value:.3f}", va="center_baseline", fontsize=8)
