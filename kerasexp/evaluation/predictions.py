@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-import tensorflow as tf
-
-BATCH = 1000
 
 
 def predict_probabilities(model: keras.Model, x: np.ndarray) -> np.ndarray:
@@ -19,10 +16,4 @@ def predict_probabilities(model: keras.Model, x: np.ndarray) -> np.ndarray:
     Returns:
         float32 array `[n, classes]`.
     """
-
-    @tf.function(reduce_retracing=True)
-    def forward(batch: tf.Tensor) -> tf.Tensor:
-        return model(batch, training=False)
-
-    batches = [forward(tf.constant(x[first : first + BATCH])).numpy() for first in range(0, len(x), BATCH)]
-    return np.concatenate(batches).astype("float32")
+    return model.predict(x, batch_size=1000, verbose=0).astype("float32", copy=False)

@@ -21,7 +21,6 @@ from kerasexp import files
 
 # Okabe and Ito's colours for all kinds of colour vision, the blue and the orange a little darker for thin lines.
 INK = "#1b1f24"
-PAPER = "#fefefd"
 BLUE = "#0068a8"
 ORANGE = "#c8560a"
 GREEN = "#00805f"
@@ -30,7 +29,6 @@ ON_BLUE = "#fdfefe"  # text on a full blue
 # What each colour is called in the page, which gives it another value in the dark.
 IN_PAGE = {
     INK: "currentColor",
-    PAPER: "var(--paper)",
     BLUE: "var(--blue)",
     ORANGE: "var(--orange)",
     GREEN: "var(--green)",
