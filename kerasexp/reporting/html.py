@@ -19,6 +19,7 @@ from kerasexp.errors import DataError
 from kerasexp.reporting import beside
 from kerasexp.reporting.figures import confusion, curves, filters, model, samples, scores, style
 from kerasexp.runs import Run
+from kerasexp.training.progress import duration
 
 if TYPE_CHECKING:
     import keras
@@ -285,20 +286,3 @@ def _setting(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_setting, value)) or "none"
     return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the two units that matter.
-
-    Example:
-
-    >>> duration(4000)
-    '1 h 7 min'
-    """
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"

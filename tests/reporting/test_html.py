@@ -17,7 +17,7 @@ from PIL import Image
 from kerasexp import files
 from kerasexp.config.loading import experiment_to_yaml, load_experiment
 from kerasexp.errors import DataError
-from kerasexp.reporting.html import duration, write_report
+from kerasexp.reporting.html import write_report
 from kerasexp.runs import Run
 
 SECTIONS = {
@@ -273,14 +273,3 @@ def test_damaged_run(copied):
     copied.path("images.npz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match=r"images\.npz is damaged"):
         write_report(copied)
-
-
-def test_durations_in_words():
-    assert [duration(seconds) for seconds in (0.04, 59.9, 75, 3599, 4000, 200_000)] == [
-        "0.0 s",
-        "59.9 s",
-        "1 min 15 s",
-        "1 h 0 min",
-        "1 h 7 min",
-        "2 d 7 h",
-    ]
