@@ -8,9 +8,8 @@ They take turns, round by round, each with one segment: a short epoch over N ran
 get float32 arrays scaled beforehand and their own optimizers with the recipe's settings, and run in float32. All keep a
 running loss and accuracy. None augments, so that all do the same work; "ours, augmented" is `fast` as the recipe is.
 
-Ratios are seconds of the other over seconds of ours: of the best segments, and of the medians. GFLOP/s counts the
-multiplications and additions of the layers, beside the peak of a 4096x4096x4096 `tf.matmul` that takes its turn in the
-same rounds. Use an idle machine: other load slows PyTorch most, whose threads wait for each other busily.
+Ratios are seconds of the other over seconds of ours: of the best segments, and of the medians. The peak is that of a
+4096x4096x4096 `tf.matmul`, which takes its turn too. Other load on the machine slows PyTorch most: use an idle one.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-IMAGES = {"kmnist_cnn": 2560, "kmnist_fcnn": 6400}  # of a segment
+IMAGES = {"kmnist_cnn": 5120, "kmnist_fcnn": 25_600}  # of a segment; `fit` takes about 0.1 s to start
 FLOP = {  # of training on one image: thrice the forward work of every layer, without the gradient of the images
     "kmnist_cnn": 2 * (3 * (26**2 * 9 * 32 + 24**2 * 9 * 32 * 64 + 9216 * 128 + 128 * 10) - 26**2 * 9 * 32),
     "kmnist_fcnn": 2 * (3 * (784 * 1024 + 1024 * 512 + 512 * 10) - 784 * 1024),
@@ -104,13 +103,12 @@ def pytorch(settings: dict[str, Any], count: int) -> Callable[[], Any]:
         layers += [nn.Linear(1024, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, 10)]
     model = nn.Sequential(*layers)
     criterion = nn.CrossEntropyLoss(label_smoothing=settings["loss"]["label_smoothing"])
-    given = settings["optimizer"]
-    chosen: dict[str, Any] = {"lr": given["learning_rate"], "eps": given["epsilon"]}
-    if given["name"] == "adadelta":
-        optimizer: Any = torch.optim.Adadelta(model.parameters(), rho=given["rho"], **chosen)
-    else:
-        chosen |= {"betas": (given["beta_1"], given["beta_2"]), "weight_decay": given["weight_decay"]}
-        optimizer = torch.optim.AdamW(model.parameters(), **chosen)
+    torch_names = {"learning_rate": "lr", "epsilon": "eps"}
+    given = {torch_names.get(key, key): value for key, value in settings["optimizer"].items()}
+    if "beta_1" in given:
+        given["betas"] = (given.pop("beta_1"), given.pop("beta_2"))
+    optimizer_class: Any = {"adadelta": torch.optim.Adadelta, "adamw": torch.optim.AdamW}[given.pop("name")]
+    optimizer = optimizer_class(model.parameters(), **given)
     images, labels = random_images(count)
     x, y = torch.from_numpy(images.astype(np.float32).transpose(0, 3, 1, 2) / 255), torch.from_numpy(labels)
 
@@ -180,8 +178,8 @@ def compare(recipe: str, name: str, options: argparse.Namespace, bfloat16: bool)
     from kerasexp.config.loading import load_experiment
 
     count = options.images or IMAGES[name]
-    recipes = (load_experiment(name, recipe, augment=0), load_experiment(name, recipe))
-    plain, as_it_is = ({"settings": each.model_dump(mode="json"), "count": count} for each in recipes)
+    given = [load_experiment(name, recipe, augment=0), load_experiment(name, recipe)]
+    plain, as_it_is = ({"settings": each.model_dump(mode="json"), "count": count} for each in given)
     precisions = ["bfloat16", "float32"] if recipe == "fast" and bfloat16 else ["float32"]
     contestants = [(f"ours {p}", "ours", {**plain, "precision": p}) for p in precisions]
     if recipe == "fast":
@@ -190,12 +188,11 @@ def compare(recipe: str, name: str, options: argparse.Namespace, bfloat16: bool)
     contestants += [(f"matmul {p}", "matmul", {"precision": p}) for p in precisions]
     workers = []
     for title, contestant, arguments in contestants:
-        python = options.torch_python if contestant == "PyTorch" else sys.executable
-        worker = Worker(title, python, contestant, arguments)
+        worker = Worker(title, options.torch_python if title == "PyTorch" else sys.executable, contestant, arguments)
         if worker.error is None:
             workers.append(worker)
         elif "Error: No module named 'torch" in worker.error:
-            print(f"PyTorch is left out: {python} has none. Name one that has: --torch-python", file=sys.stderr)
+            print("PyTorch is left out: no torch here. Name a Python that has it with --torch-python.", file=sys.stderr)
         else:
             raise SystemExit(f"{title}: {worker.error}")
     for number in range(options.rounds):
@@ -221,7 +218,8 @@ def show(comparison: dict[str, Any]) -> None:
     for mine, rival in itertools.product(seconds, ("model.fit", "PyTorch", "ours float32")):
         if mine.startswith("ours") and rival in seconds and mine != rival:
             goal = GOALS.get((f"{name}, {recipe}", mine), {}).get(rival, "")
-            print(f"{mine + ' / ' + rival:50}{best[rival] / best[mine]:8.2f}{median[rival] / median[mine]:8.2f}  {goal}")
+            ratios = f"{best[rival] / best[mine]:8.2f}{median[rival] / median[mine]:8.2f}"
+            print(f"{mine + ' / ' + rival:50}{ratios}  {goal}")
 
 
 def main() -> None:
@@ -236,8 +234,8 @@ def main() -> None:
 
     bfloat16 = environment.has_bfloat16()
     if not arguments.json:
-        note = "" if bfloat16 else "; no units for bfloat16: fast is in float32 only"
-        print(f"{environment.processor_name()}, {environment.cores()} cores{note}; {arguments.rounds} alternating rounds")
+        units = "" if bfloat16 else " without units for bfloat16 (so fast is in float32)"
+        print(f"{environment.processor_name()}{units}, {environment.cores()} cores; {arguments.rounds} rounds")
     comparisons = []
     for recipe, name in itertools.product(("published", "fast"), IMAGES):
         if arguments.only in (None, name.removeprefix("kmnist_")):

@@ -60,7 +60,8 @@ def show_run(run: Run, as_json: bool) -> None:
         return
     words = [result["experiment"], result["recipe"], *result["variants"]]
     reason = f" ({result['stop_reason']})" if result["stop_reason"] else ""
-    spent = f"{result['epochs_run']:,} epochs, {duration(result['seconds'])} of training"
+    epochs = result["epochs_run"]
+    spent = f"{epochs:,} epoch{'s'[: epochs != 1]}, {duration(result['seconds'])} of training"
     print(f"{' '.join(words)}: {result['status']}{reason}, {spent}")
     if "test" in result:
         test = result["test"]

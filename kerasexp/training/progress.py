@@ -153,7 +153,7 @@ class PlainProgress(Progress):
         self.pace = Pace(steps_per_epoch, first_epoch * steps_per_epoch + first_step, self.clock)
         self.estimated = False
         words = [experiment.name, experiment.recipe, *experiment.variants]
-        length = f"at most {epochs:,} epochs" if self.open_end else f"{epochs:,} epoch{'s'[: epochs > 1]}"
+        length = f"{'at most ' if self.open_end else ''}{epochs:,} epoch{'s'[: epochs > 1]}"
         begin = f", from epoch {first_epoch + 1:,}" if first_epoch or first_step else ""
         self.note(f"{' '.join(words)}: {length} of {images_per_epoch:,} images{begin}")
 
