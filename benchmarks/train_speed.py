@@ -32,7 +32,6 @@ IMAGES = {"kmnist_cnn": 5120, "kmnist_fcnn": 25_600}  # of a segment; `fit` take
 FLOP = {  # of training on one image: thrice the forward work of every layer, without the gradient of the images
     "kmnist_cnn": 2 * (3 * (26**2 * 9 * 32 + 24**2 * 9 * 32 * 64 + 9216 * 128 + 128 * 10) - 26**2 * 9 * 32),
     "kmnist_fcnn": 2 * (3 * (784 * 1024 + 1024 * 512 + 512 * 10) - 784 * 1024),
-    "matmul": 2 * 4096**3,
 }
 RIVALS = ("model.fit", "PyTorch", "PyTorch patient")
 GOALS = {
@@ -57,14 +56,14 @@ def ours(settings: dict[str, Any], count: int, precision: str) -> Callable[[], A
     from kerasexp.data.dataset import Split
     from kerasexp.data.pipeline import TrainingImages
     from kerasexp.training.state import build_seeded
-    from kerasexp.training.trainer import _compile, _compiled_training
+    from kerasexp.training.trainer import compile_model, compiled_training
 
     experiment = Experiment.model_validate(settings)
     split = Split(*random_images(count), np.arange(count))
     images = TrainingImages(split, 10, experiment.batch_size, experiment.seed, experiment.augmentation)
     model = build_seeded(experiment, (28, 28, 1), 10)
-    _compile(model, experiment, images, epochs=1000)
-    run_steps = _compiled_training(model)
+    compile_model(model, experiment, images, epochs=1000)
+    run_steps = compiled_training(model)
     epochs = itertools.count()
 
     def segment() -> float:
@@ -209,11 +208,10 @@ def show(comparison: dict[str, Any]) -> None:
     best, median = ({key: of(values) for key, values in seconds.items()} for of in (min, statistics.median))
     print(f"\n{name}, {recipe}: segments of {images:,} images")
     print(f"{'':28}{'best s':>9}{'median s':>10}{'images/s':>10}{'GFLOP/s':>9}{'of peak':>9}")
-    for key in seconds:
-        peak = FLOP["matmul"] / best["matmul bfloat16" if "bfloat16" in key else "matmul float32"]
-        trains = not key.startswith("matmul")
-        speed = (images * FLOP[name] if trains else FLOP["matmul"]) / best[key]
-        rate = f"{images / best[key]:,.0f}" if trains else ""
+    speeds = {key: (2 * 4096**3 if "matmul" in key else images * FLOP[name]) / best[key] for key in seconds}
+    for key, speed in speeds.items():
+        peak = speeds["matmul bfloat16" if "bfloat16" in key else "matmul float32"]
+        rate = "" if "matmul" in key else f"{images / best[key]:,.0f}"
         print(f"{key:28}{best[key]:9.3f}{median[key]:10.3f}{rate:>10}{speed / 1e9:9,.0f}{speed / peak:9.0%}")
     print(f"{'times as fast':50}{'best':>8}{'median':>8}")
     for mine, rival in itertools.product(seconds, (*RIVALS, "ours float32")):

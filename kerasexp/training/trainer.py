@@ -128,14 +128,14 @@ class _Training:
         self.images = images
         epochs = stage.epochs_for(len(self.dataset.train), self.experiment.augmentation.copies)
         self.model = model
-        _compile(model, stage, images, epochs)
+        compile_model(model, stage, images, epochs)
         self.callbacks = keras_callbacks(stage)
         watchers = keras.callbacks.CallbackList(self.callbacks, model=model)
         watchers.on_train_begin()
         if resumed:
             self.best.weights = self.state.restore(model, self.callbacks)
         self.history.cut_to(self.position.epoch)
-        run_steps = _compiled_training(model)
+        run_steps = compiled_training(model)
         run_validation = _compiled_validation(model)
         validation = validation_split(self.experiment, self.dataset)
         self.validation = None if validation is None else evaluation_batches(validation, self.classes)
@@ -240,7 +240,8 @@ class _Training:
         )
 
 
-def _compile(model: keras.Model, stage: Stage, images: TrainingImages, epochs: int) -> None:
+def compile_model(model: keras.Model, stage: Stage, images: TrainingImages, epochs: int) -> None:
+    """Compiles a model as the stage says, and makes every variable of its optimizer and metrics."""
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=stage.loss.label_smoothing)
     model.compile(
         build_optimizer(stage, epochs * images.steps_per_epoch), loss, metrics=["accuracy"], jit_compile=False
@@ -252,7 +253,7 @@ def _compile(model: keras.Model, stage: Stage, images: TrainingImages, epochs: i
     model.reset_metrics()
 
 
-def _compiled_training(model: keras.Model) -> Callable[[Any, Any], None]:
+def compiled_training(model: keras.Model) -> Callable[[Any, Any], None]:
     """A function of (iterator, steps) that trains that many steps in one call."""
 
     @tf.function

@@ -7,6 +7,7 @@ from typing import Any
 
 from kerasexp import environment
 from kerasexp.runs import Run, open_run
+from kerasexp.training.progress import console_progress
 
 
 def resume(
@@ -41,15 +42,15 @@ def resume(
         experiment, manifest = run.experiment, run.manifest
         if manifest["status"] == "complete":
             return run
+        progress = console_progress()
+        progress.note("Starting TensorFlow")
         environment.start_tensorflow(manifest["precision"])
 
-        from kerasexp.training.progress import console_progress
         from kerasexp.workflows.execution import execute
         from kerasexp.workflows.prepare import prepare_data, same_data
 
         dataset = prepare_data(experiment, data_dir or manifest["data"]["folder"], offline)
         same_data(dataset, manifest)
-        progress = console_progress()
         for difference in _differences(manifest):
             progress.note(f"The bits may differ from those of an uninterrupted run: {difference}.")
             run.log(f"resumed elsewhere: {difference}")

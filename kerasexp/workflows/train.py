@@ -15,6 +15,7 @@ from kerasexp.config.schema import Experiment
 from kerasexp.data.catalog import CATALOG
 from kerasexp.errors import UsageError
 from kerasexp.runs import Run, create_run
+from kerasexp.training.progress import console_progress
 
 
 def train(
@@ -67,10 +68,11 @@ def train(
         raise UsageError(f"--max-time: expected a positive time, received: {max_time}.")
     variants = [variant] if isinstance(variant, str) else variant
     config = load_experiment(experiment, recipe, variants, augment, set, _changes(data, epochs, seed, precision))
+    progress = console_progress()
+    progress.note("Starting TensorFlow")
     used_precision = environment.resolve_precision(config.precision)
     environment.start_tensorflow(used_precision)
 
-    from kerasexp.training.progress import console_progress
     from kerasexp.workflows.execution import execute
     from kerasexp.workflows.prepare import describe_data, prepare_data
 
@@ -87,7 +89,7 @@ def train(
         git=environment.git_state(),
     )
     with run.locked():
-        execute(run, config, dataset, console_progress(), max_time)
+        execute(run, config, dataset, progress, max_time)
     return run
 
 
