@@ -15,16 +15,15 @@ from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from kerasexp.config.loading import load_experiment
-from kerasexp.config.schema import Experiment
 from kerasexp.data.dataset import Split
 from kerasexp.data.load import load_dataset
 from kerasexp.data.pipeline import TrainingImages
-from kerasexp.models import build
+from kerasexp.training.state import build_seeded
+from kerasexp.training.trainer import compile_model, compiled_training
 
 COPIES = 10
 # Per round: a second or two on two processors. Of longer rounds, none is undisturbed on a busy machine.
@@ -39,28 +38,15 @@ def training_split(data_dir: str | None) -> Split:
     return Split(x, np.arange(60_000) % 10, np.arange(60_000))
 
 
-def compiled_model(experiment: Experiment, batch: tuple[tf.Tensor, tf.Tensor]) -> keras.Model:
-    """The experiment's network with the study's optimizer, all its variables made."""
-    keras.utils.set_random_seed(experiment.seed)
-    model = build(experiment, (28, 28, 1), 10)
-    optimizer = keras.optimizers.Adadelta(learning_rate=1e-3, rho=0.95, epsilon=1e-7)
-    model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
-    model.train_on_batch(*batch)
-    return model
-
-
 def rounds_of(name: str, split: Split, rounds: int) -> tuple[np.ndarray, np.ndarray]:
     """Milliseconds per step `[rounds, 2]`, by the clock and of processors: with the pipeline, and with one batch."""
     experiment = load_experiment(name, overrides=[f"augmentation.copies={COPIES}"])
     images = TrainingImages(split, 10, experiment.batch_size, experiment.seed, experiment.augmentation)
     batch = next(iter(images.epoch(0)))
-    model = compiled_model(experiment, batch)
+    model = build_seeded(experiment, (28, 28, 1), 10)
+    compile_model(model, experiment, images, epochs=1)
+    with_pipeline = compiled_training(model)
     steps = STEPS[name]
-
-    @tf.function
-    def with_pipeline(iterator: tf.data.Iterator) -> None:
-        for _ in tf.range(steps):
-            model.train_step(next(iterator))
 
     @tf.function
     def with_one_batch() -> None:
@@ -72,12 +58,12 @@ def rounds_of(name: str, split: Split, rounds: int) -> tuple[np.ndarray, np.ndar
         run(*arguments)
         return 1000 * (time.perf_counter() - clock) / steps, 1000 * (time.process_time() - processors) / steps
 
-    with_pipeline(iter(images.epoch(0)))
+    with_pipeline(iter(images.epoch(0)), tf.constant(steps))
     with_one_batch()
     fed, cached = [], []
     for number in range(rounds):
         iterator = iter(images.epoch(number))
-        fed.append(milliseconds(with_pipeline, iterator))
+        fed.append(milliseconds(with_pipeline, iterator, tf.constant(steps)))
         del iterator  # its threads stop here, not in the other round
         cached.append(milliseconds(with_one_batch))
     return np.array(fed), np.array(cached)
