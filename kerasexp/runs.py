@@ -75,7 +75,7 @@ class Run:
             DataError: if the folder cannot be written to.
         """
         try:
-            file = os.open(self.path("lock"), os.O_RDWR | os.O_CREAT)
+            file = os.open(self.path("lock"), os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise DataError(
                 f"{self.folder} cannot be written to: {error.strerror}. Make it writable or copy it."
