@@ -1,6 +1,6 @@
 # The GPU image, with TensorFlow's CUDA libraries from pip; the host needs only the NVIDIA driver and container toolkit:
 #     docker build -t kerasexp .
-#     docker run --rm --gpus all -v "$PWD/data:/data" -v "$PWD/runs:/work/runs" kerasexp train kmnist_cnn --recipe fast
+#     docker run --rm --gpus all -v "$PWD/data:/data" -v "$PWD/runs:/workspace/runs" kerasexp train kmnist_cnn --recipe fast
 # For machines without a GPU:
 #     docker build -t kerasexp:cpu --build-arg VARIANT=cpu .
 # Nothing is downloaded at run time once the data is mounted; add --network none and it still runs.
@@ -20,9 +20,9 @@ RUN pip install --no-cache-dir --requirement "/wheels/${VARIANT}.txt"
 
 # HOME and the work folder are open to every user, so that `--user "$(id -u):$(id -g)"` can write to mounted folders.
 RUN useradd --uid 1000 --create-home kerasexp \
-    && mkdir -p /data /work/runs \
-    && chown -R kerasexp:kerasexp /data /work \
-    && chmod 1777 /home/kerasexp /data /work /work/runs
+    && mkdir -p /data /workspace/runs \
+    && chown -R kerasexp:kerasexp /data /workspace \
+    && chmod 1777 /home/kerasexp /data /workspace /workspace/runs
 ENV HOME=/home/kerasexp \
     KERAS_HOME=/home/kerasexp/.keras \
     KERASEXP_DATA_DIR=/data \
@@ -30,7 +30,7 @@ ENV HOME=/home/kerasexp \
     PYTHONUNBUFFERED=1 \
     XDG_CACHE_HOME=/home/kerasexp/.cache
 USER 1000:1000
-WORKDIR /work
-VOLUME ["/data", "/work/runs"]
+WORKDIR /workspace
+VOLUME ["/data", "/workspace/runs"]
 ENTRYPOINT ["kerasexp"]
 CMD ["--help"]

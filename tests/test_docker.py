@@ -56,7 +56,7 @@ def test_gpu_is_the_default_and_cpu_a_build_argument():
 
 
 def test_data_and_runs_are_mounts():
-    assert values("VOLUME") == ['["/data", "/work/runs"]']
+    assert values("VOLUME") == ['["/data", "/workspace/runs"]']
     assert "KERASEXP_DATA_DIR=/data" in "\n".join(LINES)
 
 
