@@ -1,0 +1,129 @@
+"""Verdicts, worked by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from kerasexp.published import claims_for, judge
+from kerasexp.published.results import Results
+from kerasexp.published.verdicts import judge_statement
+from tests.published.examples import CLASSES, accuracy_claim, published_claim, whole_manifest
+
+
+@pytest.mark.parametrize(
+    ("published", "margin", "values", "status", "interval", "reason"),
+    [
+        # s = 0.001, n = 3: h = 4.30265 * 0.001 * sqrt(4/3) = 0.0049683
+        (0.900, 0.007, [0.900, 0.901, 0.902], "reproduced", (-0.00397, 0.00597), "difference +0.10 pp"),
+        (0.900, 0.007, [0.920, 0.921, 0.922], "not reproduced", (0.01603, 0.02597), "difference +2.10 pp"),
+        (0.900, 0.007, [0.880, 0.879, 0.878], "not reproduced", (-0.02597, -0.01603), "difference -2.10 pp"),
+        # d = 0.004, room 0.003 to the margin: h(4) = 3.18245 * sqrt(5/4) s = 0.003558, h(5) = 2.77645 * sqrt(6/5) s
+        # = 0.003041, h(6) = 2.57058 * sqrt(7/6) s = 0.002777
+        (0.900, 0.007, [0.903, 0.904, 0.905], "cannot tell", (-0.00097, 0.00897), "3 more seeds would decide it"),
+        # room 0.001 < 1.96 s
+        (0.900, 0.007, [0.905, 0.906, 0.907], "cannot tell", (0.00103, 0.01097), "no number of seeds would decide it"),
+        # room 0.00198: h(n) falls below it only far out
+        (0.900, 0.007, [0.90402, 0.90502, 0.90602], "cannot tell", (0.00005, 0.00999), "more than 100 more seeds"),
+    ],
+)
+def test_three_seeds(
+    published: float, margin: float, values: list[float], status: str, interval: tuple[float, float], reason: str
+) -> None:
+    verdict = judge(accuracy_claim(published, margin), values)
+    assert verdict.status == status
+    assert verdict.interval == pytest.approx(interval, abs=1e-5)
+    assert verdict.reason.startswith(reason)
+    assert verdict.provisional == ""
+
+
+def test_one_seed_of_a_proportion_is_judged_by_newcombe() -> None:
+    # 8,900 against 8,872 of 10,000, both +-0.0062: together +-0.0087
+    claim = published_claim("test.accuracy")
+    verdict = judge(claim, [0.8900], [(0.88372, 0.89598)])
+    assert verdict.status == "cannot tell"
+    assert verdict.difference == pytest.approx(0.0028)
+    assert verdict.interval == pytest.approx((-0.00593, 0.01153), abs=2e-5)
+    assert verdict.reason.startswith(
+        "needs 3 seeds: difference +0.28 pp, 95 % interval -0.59 to +1.15, margin ±0.70 pp"
+    )
+    assert verdict.provisional == "provisional: one seed"
+    near = judge(published_claim("history.val_accuracy@12"), [0.560], [(0.5503, 0.5697)])
+    assert (near.status, near.provisional) == ("reproduced", "provisional: one seed")
+    far = judge(claim, [0.9463], [(0.9417, 0.9506)])
+    assert (far.status, far.provisional) == ("not reproduced", "provisional: one seed")
+
+
+def test_one_seed_of_f1_gives_the_published_number_our_width() -> None:
+    # +-0.006 on both sides: sqrt(2) * 0.006 = 0.008485
+    verdict = judge(published_claim("test.macro.f1", "kmnist_cnn", "augment10"), [0.9233], [(0.9173, 0.9293)])
+    assert verdict.interval == pytest.approx((0.001 - 0.008485, 0.001 + 0.008485), abs=1e-6)
+    assert verdict.status == "reproduced"
+
+
+def test_two_seeds_are_no_surer_than_one() -> None:
+    claim = published_claim("history.val_accuracy@12")
+    verdict = judge(claim, [0.559, 0.561], [(0.5493, 0.5687), (0.5513, 0.5707)])
+    one = judge(claim, [0.560], [(0.5503, 0.5697)])
+    assert verdict.interval == pytest.approx(one.interval)
+    assert verdict.provisional == "provisional: two seeds"
+
+
+@pytest.mark.parametrize("metric", ["epochs_run", "history.val_loss@12", "test.auc_micro", "history.lr_drops@1"])
+def test_one_seed_says_nothing_of_a_number_without_sampling_error(metric: str) -> None:
+    claim = published_claim(metric)
+    assert claim.value is not None
+    verdict = judge(claim, [claim.value], [None])
+    assert (verdict.status, verdict.interval) == ("cannot tell", None)
+    assert verdict.reason.startswith("needs 3 seeds")
+
+
+def test_three_seeds_decide_epochs() -> None:
+    claim = published_claim("epochs_run")  # 596 +- 119.2
+    assert judge(claim, [590, 596, 602]).status == "reproduced"
+    assert judge(claim, [300, 304, 308]).status == "not reproduced"
+    assert judge(claim, [500, 596, 700]).status == "cannot tell"
+
+
+def test_exact_claims_are_decided_at_once() -> None:
+    claim = published_claim("parameters.total")
+    assert judge(claim, [1_199_882]).status == "reproduced"
+    verdict = judge(claim, [1_199_883])
+    assert (verdict.status, verdict.difference, verdict.provisional) == ("not reproduced", 1, "")
+    assert verdict.reason == "1,199,883 instead of 1,199,882"
+
+
+def test_a_margin_that_is_met_exactly_is_met() -> None:
+    assert judge(accuracy_claim(0.9, 0.007), [0.907, 0.907, 0.907]).status == "reproduced"
+
+
+def test_no_value_no_verdict() -> None:
+    assert judge(published_claim("history.lr_drops@3"), []).status == "cannot tell"
+
+
+def test_statements() -> None:
+    (even,) = [claim for claim in claims_for("kmnist_cnn") if claim.text.startswith("The model treats")]
+    (balanced,) = [claim for claim in claims_for("kmnist_cnn") if claim.text.startswith("The classes are")]
+    (below,) = [claim for claim in claims_for("kmnist_cnn_nopool") if claim.text.startswith("Without pooling")]
+    (above,) = [claim for claim in claims_for("kmnist_fcnn") if claim.text.startswith("The fully")]
+
+    def scores(*f1: float) -> Results:
+        per_class = [{"f1": {"value": value}} for value in f1]
+        metrics = {"table_weights": "last", "weights": {"last": {"test": {"per_class": per_class}}}}
+        return Results(
+            whole_manifest(data={"class_names": CLASSES[: len(f1)]}), metrics, [{"epoch": 1, "loss": 0.2256}]
+        )
+
+    assert judge_statement(even, [scores(0.85, 0.92)]).status == "reproduced"
+    verdict = judge_statement(even, [scores(0.85, 0.96)])
+    assert (verdict.status, verdict.reason) == ("not reproduced", "from 0.8500 to 0.9600")
+    assert verdict.provisional == "provisional: one seed"
+    assert judge_statement(even, [Results(whole_manifest())]).status == "cannot tell"
+    assert judge_statement(balanced, [scores()]).status == "cannot tell"
+    whole = Results(whole_manifest())
+    verdict = judge_statement(balanced, [whole])
+    assert (verdict.status, verdict.provisional) == ("reproduced", "")
+    uneven = Results(whole_manifest(data={"counts": {"train": [6001, *[6000] * 9], "test": [1000] * 10}}))
+    assert judge_statement(balanced, [uneven]).status == "not reproduced"
+    assert judge_statement(below, [scores(0.9)]).status == "reproduced"
+    assert judge_statement(above, [Results(whole_manifest(epochs_run=1154))]).status == "reproduced"
+    assert judge_statement(above, [Results(whole_manifest(epochs_run=900))]).status == "not reproduced"
