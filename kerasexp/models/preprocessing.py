@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from keras import layers
+from keras import layers, ops
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of red, green and blue in [0, 1], as torchvision's weights want them
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -38,3 +38,21 @@ def normalized(image: Any, mean: Sequence[float] | None, std: Sequence[float] | 
         raise ValueError(f"mean and std must have {channels} values each, one per channel, received: {mean}, {std}")
     variance = [value**2 for value in std]
     return layers.Normalization(mean=list(mean), variance=variance, name=f"{name}normalization")(x)
+
+
+def centred_bgr(image: Any) -> Any:
+    """Blue, green and red minus their means over ImageNet, not scaled: what VGG16 and ResNet50 of Keras want.
+
+    Args:
+        image: red, green and blue, values 0 to 255, `[batch, height, width, 3]`.
+
+    Raises:
+        ValueError: if the images have no three channels.
+
+    References:
+        keras.applications.vgg16.preprocess_input.
+    """
+    if image.shape[-1] != 3:
+        raise ValueError(f"images must have the 3 channels red, green, blue, received: {image.shape[-1]}")
+    x = layers.Normalization(mean=[123.68, 116.779, 103.939], variance=[1.0] * 3, name="normalization")(image)
+    return ops.flip(x, axis=-1)
