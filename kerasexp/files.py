@@ -15,6 +15,11 @@ from typing import Any
 from kerasexp.errors import DataError
 
 
+def user_cache() -> Path:
+    """The folder for what can be fetched or computed again: `kerasexp` in `XDG_CACHE_HOME`, or in `~/.cache`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "kerasexp"
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a path beside `path` to write to; renamed to `path` at the end, removed if anything failed.

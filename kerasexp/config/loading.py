@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from kerasexp.config.schema import Experiment
+from kerasexp.config.schema import Augmentation, Data, Experiment, Frozen, Stage
 from kerasexp.errors import UsageError, did_you_mean
 
 LABELS = ("name", "recipe", "variants")  # what the loader sets
@@ -150,6 +150,7 @@ def load_experiment(
     complete = _complete(settings)
     for override in overrides:
         _override(complete, override)
+    complete["stages"] = _laid_out(complete)
     labels = {"name": Path(name).stem, "recipe": recipe, "variants": tuple(chosen)}
     experiment = _validated({**complete, **labels}, name)
     _check_model(experiment, settings["model"])
@@ -185,13 +186,28 @@ def _variant(experiment: str, variant: str, known: Mapping[str, Any], recipe: st
 
 def _complete(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings with the schema's optional keys, so that overrides can name them."""
-    defaults = {
-        key: field.default
-        for key, field in Experiment.model_fields.items()
-        if not field.is_required() and key not in LABELS
-    }
-    data = {"validation_fraction": 0.1, "image_size": None}
-    return {**defaults, **settings, "data": {**data, **settings["data"]}}
+    parts: dict[str, type[Frozen]] = {"data": Data, "augmentation": Augmentation}
+    nested = {name: {**_optional(part), **settings.get(name, {})} for name, part in parts.items()}
+    return {**_optional(Experiment), **settings, **nested}
+
+
+def _optional(part: type[Frozen]) -> dict[str, Any]:
+    """The optional keys of a part of the schema with their defaults."""
+    fields = part.model_fields.items()
+    return {key: field.default for key, field in fields if not field.is_required() and key not in LABELS}
+
+
+def _laid_out(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each of the stages laid over the top level."""
+    common = {key: settings[key] for key in Stage.model_fields if key in settings}
+    stages = []
+    for change in settings["stages"]:
+        # a stage with a length of its own does not inherit another kind of length
+        length = (
+            {"epochs": None, "passes": None, "passes_per_image": None} if {"epochs", "passes"} & set(change) else {}
+        )
+        stages.append(merge({**common, **length}, change))
+    return stages
 
 
 def _override(settings: dict[str, Any], override: str) -> None:
@@ -226,7 +242,7 @@ def _explain(error: ValidationError) -> str:
     """The first problems in the words of the config, not of the validator."""
     lines = []
     for problem in error.errors()[:3]:
-        kinds = {"adadelta", "adam", "adamw"}  # the validator's own step into a union
+        kinds = {"adadelta", "adam", "adamw", "sgd", "linear_svm"}  # the validator's own step into a union
         path = ".".join(str(step) for step in problem["loc"] if step not in kinds)
         if problem["type"] == "extra_forbidden":
             part: Any = Experiment

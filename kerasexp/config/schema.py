@@ -74,8 +74,11 @@ class Adadelta(Frozen):
 
 
 class Adam(Frozen):
+    """Adam; `weight_decay` is coupled, as PyTorch's: it is added to the gradient of every trained weight."""
+
     name: Literal["adam"]
     learning_rate: Positive
+    weight_decay: NotNegative
     beta_1: Share
     beta_2: Share
     epsilon: Positive
@@ -90,6 +93,31 @@ class AdamW(Frozen):
     beta_1: Share
     beta_2: Share
     epsilon: Positive
+
+
+class Sgd(Frozen):
+    """Stochastic gradient descent; `weight_decay` is coupled: it is added to the gradient of every trained weight."""
+
+    name: Literal["sgd"]
+    learning_rate: Positive
+    weight_decay: NotNegative
+    momentum: Share
+    nesterov: StrictBool
+
+
+class LinearSvm(Frozen):
+    """A linear support vector machine instead of gradient descent, for a stage that trains the last layer alone.
+
+    Solved once, by scikit-learn, on the standardised features.
+
+    Attributes:
+        c: how much a wrongly placed image costs.
+        max_iterations: of the solver.
+    """
+
+    name: Literal["linear_svm"]
+    c: Positive
+    max_iterations: Count
 
 
 class Triangular(Frozen):
@@ -119,16 +147,23 @@ class ReduceLearningRate(Frozen):
 
 
 class Stage(Frozen):
-    """How the weights are trained. An experiment's top level is its one stage.
+    """How the weights are trained. An experiment's top level is its one stage, or what its stages have in common.
 
     Attributes:
+        stage: its name, where there are several.
+        trainable_from: the first layer that is trained: all that it stands on is frozen. `null` trains every layer.
+        batch_norm: in the frozen part, `frozen` (statistics and weights as they are) or `adapting` (batch statistics in
+            training, moving averages that follow them: PyTorch's `requires_grad=False` in a model in training mode).
         epochs: how many epochs at the most; or
         passes: how many image passes (training images seen, copies counted) at the most, rounded down to whole epochs.
         passes_per_image: with `passes`, no image is seen more often than this (small data gains nothing from more).
     """
 
+    stage: str = ""
+    trainable_from: str | None = None
+    batch_norm: Literal["frozen", "adapting"] = "frozen"
     loss: Loss
-    optimizer: Adadelta | Adam | AdamW = Field(discriminator="name")
+    optimizer: Adadelta | Adam | AdamW | Sgd | LinearSvm = Field(discriminator="name")
     schedule: Triangular | None = None
     batch_size: Count
     epochs: Count | None = None
@@ -145,6 +180,8 @@ class Stage(Frozen):
             raise ValueError("passes_per_image belongs to passes")
         if self.schedule and self.reduce_learning_rate:
             raise ValueError("schedule and reduce_learning_rate exclude each other")
+        if self.optimizer.name == "linear_svm" and (self.trainable_from is None or self.epochs != 1):
+            raise ValueError("linear_svm needs trainable_from, the last layer, and epochs: 1")
         return self
 
     def epochs_for(self, images: int, copies: int) -> int:
@@ -176,6 +213,10 @@ class Experiment(Stage):
     Attributes:
         network: function in `kerasexp.models` that builds the network, as `file.function`.
         model: its keyword arguments.
+        pretrained: backbones of the network (`vgg16`, `mobilenet_v2`, `alexnet`, `resnet50`) and where their weights
+            come from: `imagenet`, `random`, or a path.
+        stages: trained one after the other, each with its own differences from the top level; none trains the top level
+            itself.
         weights: which weights the recipe's table uses: of the last epoch, or of the best by `monitor`.
         precision: `auto` is bfloat16 on a processor with bfloat16 matrix units, else float32.
         save_seconds: how often the exact state is saved, at the latest.
@@ -191,6 +232,8 @@ class Experiment(Stage):
     data: Data
     network: str
     model: dict[str, Any]
+    pretrained: dict[Literal["vgg16", "mobilenet_v2", "alexnet", "resnet50"], str] = {}
+    stages: tuple[Stage, ...] = ()
     augmentation: Augmentation
     weights: Literal["last", "best"]
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
@@ -207,14 +250,17 @@ class Experiment(Stage):
         watches = [part for part in ("early_stopping", "reduce_learning_rate") if getattr(self, part)]
         if self.weights == "best":
             watches.append("weights: best")
+        watches += [
+            part for part in ("early_stopping", "reduce_learning_rate") for stage in self.stages if getattr(stage, part)
+        ]
         if self.data.validation == "none" and watches:
             raise ValueError(f"{watches[0]} needs validation data, but data.validation is none")
         return self
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
+    def training_stages(self) -> tuple[Stage, ...]:
         """What the trainer runs, in order."""
-        return (self,)
+        return self.stages or (self,)
 
     def settings(self) -> dict[str, Any]:
         """What decides the result, apart from the seed: two runs with equal settings answer the same question."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasexp import files
-from kerasexp.config.schema import Experiment, Stage
+from kerasexp.config.schema import Stage
 from kerasexp.errors import DataError
 
 
@@ -41,19 +42,32 @@ def keras_callbacks(stage: Stage) -> list[keras.callbacks.Callback]:
 
 
 class BestWeights:
-    """Remembers the weights of the best epoch by the experiment's monitored metric; the first of equals wins."""
+    """Remembers the weights of the best epoch by the monitored metric; the first of equals wins.
 
-    def __init__(self, experiment: Experiment):
-        self.monitor = experiment.monitor
-        self.sign = 1.0 if experiment.monitor == "val_accuracy" else -1.0
+    Args:
+        monitor: `val_loss` or `val_accuracy`.
+        variables: the weights that change.
+    """
+
+    def __init__(self, monitor: str, variables: Sequence[Any]):
+        self.monitor = monitor
+        self.sign = 1.0 if monitor == "val_accuracy" else -1.0
+        self.variables = variables
         self.weights: list[np.ndarray] | None = None
 
     def is_better(self, logs: dict[str, float], best_value: float | None) -> bool:
         value = logs.get(self.monitor, math.nan)
         return not math.isnan(value) and (best_value is None or self.sign * value > self.sign * best_value)
 
-    def remember(self, model: keras.Model) -> None:
-        self.weights = [np.array(weight) for weight in model.get_weights()]
+    def remember(self) -> None:
+        self.weights = [np.array(variable) for variable in self.variables]
+
+    def of_model(self, model: keras.Model) -> list[np.ndarray] | None:
+        """All weights of the model as they were in the best epoch, None without one; the model stays as it is."""
+        if self.weights is None:
+            return None
+        changed = {id(variable): weight for variable, weight in zip(self.variables, self.weights, strict=True)}
+        return [changed.get(id(variable), np.array(variable)) for variable in model.weights]
 
 
 class History:

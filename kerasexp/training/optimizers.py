@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasexp.config.schema import Adadelta, Adam, AdamW, Stage, Triangular
+from kerasexp.config.schema import Adadelta, Adam, AdamW, LinearSvm, Sgd, Stage, Triangular
 
 
 def build_optimizer(stage: Stage, total_steps: int) -> keras.optimizers.Optimizer:
@@ -22,9 +22,9 @@ def build_optimizer(stage: Stage, total_steps: int) -> keras.optimizers.Optimize
         total_steps: training steps of the whole stage, the horizon of a schedule.
     """
     config = stage.optimizer
-    rate: Any = config.learning_rate
+    rate: Any = 0.0 if isinstance(config, LinearSvm) else config.learning_rate
     if stage.schedule is not None:
-        rate = TriangularSchedule.of(config.learning_rate, stage.schedule, total_steps)
+        rate = TriangularSchedule.of(rate, stage.schedule, total_steps)
     match config:
         case Adadelta():
             return FusedAdadelta(rate, rho=config.rho, epsilon=config.epsilon)
@@ -37,7 +37,19 @@ def build_optimizer(stage: Stage, total_steps: int) -> keras.optimizers.Optimize
                 epsilon=config.epsilon,
             )
         case Adam():
-            return FusedAdam(rate, beta_1=config.beta_1, beta_2=config.beta_2, epsilon=config.epsilon)
+            return FusedAdam(
+                rate,
+                beta_1=config.beta_1,
+                beta_2=config.beta_2,
+                epsilon=config.epsilon,
+                coupled_decay=config.weight_decay,
+            )
+        case Sgd():
+            return CoupledSgd(
+                rate, momentum=config.momentum, nesterov=config.nesterov, coupled_decay=config.weight_decay
+            )
+        case LinearSvm():
+            return keras.optimizers.SGD(rate)  # scikit-learn does the work; Keras needs one to count the metrics
 
 
 @keras.saving.register_keras_serializable("kerasexp")
@@ -106,8 +118,29 @@ class _FusedAdamUpdate:
         )
 
 
-class FusedAdam(_FusedAdamUpdate, keras.optimizers.Adam):
-    """`keras.optimizers.Adam` with the fused update."""
+class _CoupledDecay:
+    """Weight decay as PyTorch's SGD and Adam have it: `coupled_decay` times the weight is added to its gradient.
+
+    It reaches every trained weight, biases and BatchNorm's included; Keras' own `weight_decay` shrinks the weights
+    instead, past the moments of Adam. The loss stays free of a penalty.
+    """
+
+    def __init__(self, learning_rate: Any, coupled_decay: float, **arguments: Any):
+        super().__init__(learning_rate, **arguments)  # type: ignore[call-arg]
+        self.coupled_decay = coupled_decay
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        if self.coupled_decay:
+            gradient = gradient + self.coupled_decay * tf.convert_to_tensor(variable)
+        super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
+
+
+class FusedAdam(_CoupledDecay, _FusedAdamUpdate, keras.optimizers.Adam):
+    """`keras.optimizers.Adam` with the fused update and PyTorch's weight decay."""
+
+
+class CoupledSgd(_CoupledDecay, keras.optimizers.SGD):
+    """`keras.optimizers.SGD` with PyTorch's weight decay."""
 
 
 class FusedAdamW(_FusedAdamUpdate, keras.optimizers.AdamW):

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +32,19 @@ class Position:
 
     Attributes:
         stage: index of the stage.
+        earlier_epochs: finished epochs of the stages before.
         epoch: finished epochs of the stage.
         step: finished steps of the current epoch; all of them while the epoch is trained but not yet validated.
         images_seen: image passes so far, over all stages.
         seconds: wall time of the training so far, over all processes.
         epoch_seconds: the part of it that belongs to the current epoch.
-        best_epoch: number of the best epoch (from 1) by the monitored metric.
+        best_epoch: number of the best epoch of the stage (from 1) by the monitored metric.
         best_value: its value.
-        stop_reason: why the training is over, in words; empty while it is not.
+        stop_reason: why the stage is over, in words; empty while it is not.
     """
 
     stage: int = 0
+    earlier_epochs: int = 0
     epoch: int = 0
     step: int = 0
     images_seen: int = 0
@@ -50,6 +53,16 @@ class Position:
     best_epoch: int | None = None
     best_value: float | None = None
     stop_reason: str = ""
+
+    @property
+    def all_epochs(self) -> int:
+        """Finished epochs of the whole training."""
+        return self.earlier_epochs + self.epoch
+
+    @property
+    def best_of_all(self) -> int | None:
+        """`best_epoch` counted from the start of the training."""
+        return None if self.best_epoch is None else self.earlier_epochs + self.best_epoch
 
 
 def build_seeded(experiment: Experiment, image_shape: tuple[int, int, int], classes: int) -> keras.Model:
@@ -61,11 +74,17 @@ def build_seeded(experiment: Experiment, image_shape: tuple[int, int, int], clas
     return build(experiment, image_shape, classes)
 
 
-def variables_of(model: keras.Model) -> list[Any]:
-    """All that training changes: weights, dropout generators, optimizer slots, running metric sums."""
+def variables_of(model: keras.Model, weights: Sequence[Any] | None = None) -> list[Any]:
+    """All that training changes: weights, dropout generators, optimizer slots, running metric sums.
+
+    Args:
+        model: what is trained, compiled.
+        weights: those that change; by default all of the model's.
+    """
     generators = [generator.state for layer in model._flatten_layers() for generator in layer._seed_generators]
+    weights = model.variables if weights is None else weights
     found: dict[int, Any] = {}
-    for variable in [*model.variables, *generators, *model.optimizer.variables, *model.metrics_variables]:
+    for variable in [*weights, *generators, *model.optimizer.variables, *model.metrics_variables]:
         found.setdefault(id(variable), variable)
     return list(found.values())
 
@@ -84,11 +103,17 @@ class StateFolder:
         return sorted(path for path in self.folder.glob("[0-9]*") if path.is_dir())
 
     def save(
-        self, model: keras.Model, callbacks: list[Any], position: Position, best_weights: list[np.ndarray] | None
+        self, variables: Sequence[Any], callbacks: list[Any], position: Position, best_weights: list[np.ndarray] | None
     ) -> None:
         """Writes a new generation and then removes the older one.
 
         A kill or a full disk at any instant leaves the old generation or the new one.
+
+        Args:
+            variables: what training changes, as `variables_of` gives it.
+            callbacks: of Keras, with counters.
+            position: where the training stands.
+            best_weights: of the best epoch so far.
         """
         self.folder.mkdir(exist_ok=True)
         self.remove_leftovers()
@@ -97,7 +122,6 @@ class StateFolder:
         unfinished = self.folder / f".unfinished-{number:06d}"
         try:
             unfinished.mkdir()
-            variables = variables_of(model)
             files.write_npz(unfinished / "variables.npz", **{str(i): v.numpy() for i, v in enumerate(variables)})
             best_file = self._best_file(position)
             if best_weights is not None and not best_file.exists():
@@ -131,8 +155,8 @@ class StateFolder:
         except (KeyError, TypeError):
             raise DataError(f"{generations[-1]} was written by another version of kerasexp.") from None
 
-    def restore(self, model: keras.Model, callbacks: list[Any]) -> list[np.ndarray] | None:
-        """Puts the last generation into a built and compiled model and its callbacks.
+    def restore(self, variables: Sequence[Any], callbacks: list[Any]) -> list[np.ndarray] | None:
+        """Puts the last generation into the variables of a built and compiled model, and into its callbacks.
 
         Returns:
             The weights of the best epoch, if the generation has any.
@@ -147,7 +171,6 @@ class StateFolder:
                 f"{generation / 'variables.npz'} is damaged: its checksum does not match. Start the run again."
             )
         arrays = files.read_npz(generation / "variables.npz")
-        variables = variables_of(model)
         if [[variable.path, list(variable.shape)] for variable in variables] != content["variables"]:
             raise DataError(
                 f"{generation} belongs to another network or another version of Keras. Start the run again."

@@ -16,16 +16,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasexp.config.schema import Experiment, Stage
+from kerasexp.config.schema import Augmentation, Experiment, LinearSvm, Stage
 from kerasexp.data.dataset import Dataset, Split
 from kerasexp.data.pipeline import TrainingImages, evaluation_batches
-from kerasexp.errors import KerasexpError
+from kerasexp.errors import Interrupted, KerasexpError
 from kerasexp.runs import Run
+from kerasexp.training.cache import NoRoom
 from kerasexp.training.callbacks import BestWeights, History, keras_callbacks
+from kerasexp.training.features import FrozenPart, obstacle
 from kerasexp.training.interruption import Interruption
 from kerasexp.training.optimizers import build_optimizer
 from kerasexp.training.progress import Progress
-from kerasexp.training.state import Position, StateFolder, build_seeded
+from kerasexp.training.stages import changing_weights, freeze
+from kerasexp.training.state import Position, StateFolder, build_seeded, variables_of
+from kerasexp.training.svm import solve_last_layer
 
 SECONDS_PER_CALL = 1.0  # of training between two looks at the clock, the signals and the progress
 
@@ -37,14 +41,16 @@ class Outcome:
     Attributes:
         status: `complete` (by its own rule), `stopped` (by `--max-time`) or `interrupted` (by a signal).
         model: with the weights of the last step.
-        best_weights: of the best epoch by the monitored metric, or None without validation data.
+        best_weights: of the last stage's best epoch by the monitored metric, or None without validation data.
         position: where it ended.
+        stages: what each stage trained and whether it used the feature cache, for the manifest.
     """
 
     status: str
     model: keras.Model
     best_weights: list[np.ndarray] | None
     position: Position
+    stages: list[dict[str, Any]]
 
 
 def train(
@@ -54,6 +60,7 @@ def train(
     progress: Progress,
     max_seconds: float | None = None,
     published_epochs: int | None = None,
+    pretrained: Callable[[keras.Model], None] = lambda model: None,
 ) -> Outcome:
     """Trains a run from its last saved state, or from its seed if there is none.
 
@@ -64,11 +71,12 @@ def train(
         progress: is told what happens.
         max_seconds: of wall time after which the state is saved and the training ends as `stopped`.
         published_epochs: how many epochs the study needed, as a horizon for the progress.
+        pretrained: puts the pretrained weights into the freshly built network.
 
     Raises:
         KerasexpError: if the loss becomes NaN or infinite, or the disk is full. The last saved state survives.
     """
-    return _Training(run, experiment, dataset, progress, max_seconds, published_epochs).train()
+    return _Training(run, experiment, dataset, progress, max_seconds, published_epochs, pretrained).train()
 
 
 def validation_split(experiment: Experiment, dataset: Dataset) -> Split | None:
@@ -85,6 +93,7 @@ class _Training:
         progress: Progress,
         max_seconds: float | None,
         published_epochs: int | None,
+        pretrained: Callable[[keras.Model], None],
     ):
         self.run = run
         self.experiment = experiment
@@ -92,10 +101,12 @@ class _Training:
         self.progress = progress
         self.max_seconds = math.inf if max_seconds is None else max_seconds
         self.published_epochs = published_epochs
+        self.pretrained = pretrained
         self.classes = len(dataset.class_names)
         self.state = StateFolder(run.path("state"))
         self.history = History(run.path("history.csv"), run.path("events"))
-        self.best = BestWeights(experiment)
+        self.best = BestWeights(experiment.monitor, ())
+        self.stages: list[dict[str, Any]] = []
         self.position = Position()
         self.steps_per_call = 1
         self.started = self.saved = time.monotonic()
@@ -104,42 +115,65 @@ class _Training:
         self.state.remove_leftovers()
         saved = self.state.load_position()
         self.position = saved or Position()
-        model = build_seeded(self.experiment, self.dataset.image_shape, self.classes)
+        self.model = build_seeded(self.experiment, self.dataset.image_shape, self.classes)
+        self.pretrained(self.model)
+        self.constant = [layer.name for layer in self.model.layers if not layer.trainable]
         status = "complete"
         with Interruption() as self.interruption:
             try:
-                for number in range(self.position.stage, len(self.experiment.stages)):
+                for number in range(self.position.stage, len(self.experiment.training_stages)):
                     resumed = saved is not None and number == saved.stage
                     if not resumed:
-                        self.position = dataclasses.replace(
-                            self.position, stage=number, epoch=0, step=0, stop_reason=""
-                        )
-                    status = self._train_stage(model, self.experiment.stages[number], resumed)
+                        self._begin_stage(number)
+                    status = self._train_stage(number, resumed)
                     if status != "complete":
                         break
             finally:
                 self.history.close()
-        return Outcome(status, model, self.best.weights, self.position)
+        return Outcome(status, self.model, self.best.of_model(self.model), self.position, self.stages)
 
-    def _train_stage(self, model: keras.Model, stage: Stage, resumed: bool) -> str:
-        images = TrainingImages(
-            self.dataset.train, self.classes, stage.batch_size, self.experiment.seed, self.experiment.augmentation
+    def _begin_stage(self, number: int) -> None:
+        self.position = dataclasses.replace(
+            self.position,
+            stage=number,
+            earlier_epochs=self.position.all_epochs,
+            epoch=0,
+            step=0,
+            best_epoch=None,
+            best_value=None,
+            stop_reason="",
         )
+
+    def _train_stage(self, number: int, resumed: bool) -> str:
+        position, stage = self.position, self.experiment.training_stages[number]
+        freeze(self.model, stage, self.constant)
+        changing = changing_weights(self.model, self.experiment.training_stages[: number + 1], self.constant)
+        self.best = BestWeights(self.experiment.monitor, changing)
+        try:
+            self.trained, dataset, augmentation = self._without_frozen_part(stage)
+        except Interrupted:
+            return "interrupted"  # nothing of this stage to save: the features are kept as far as they were computed
+        images = TrainingImages(dataset.train, self.classes, stage.batch_size, self.experiment.seed, augmentation)
         self.images = images
         epochs = stage.epochs_for(len(self.dataset.train), self.experiment.augmentation.copies)
-        self.model = model
-        compile_model(model, stage, images, epochs)
+        compile_model(self.trained, stage, images, epochs)
         self.callbacks = keras_callbacks(stage)
-        watchers = keras.callbacks.CallbackList(self.callbacks, model=model)
+        watchers = keras.callbacks.CallbackList(self.callbacks, model=self.trained)
         watchers.on_train_begin()
+        self.variables = variables_of(self.trained, changing)
         if resumed:
-            self.best.weights = self.state.restore(model, self.callbacks)
-        self.history.cut_to(self.position.epoch)
-        run_steps = compiled_training(model)
-        run_validation = _compiled_validation(model)
-        validation = validation_split(self.experiment, self.dataset)
+            self.best.weights = self.state.restore(self.variables, self.callbacks)
+        self.history.cut_to(position.all_epochs)
+        if isinstance(stage.optimizer, LinearSvm):
+            if position.step == position.epoch == 0:
+                self.progress.note(f"Solving the support vector machine on {len(dataset.train):,} images")
+                solve_last_layer(self.trained, dataset.train, stage.optimizer, self.experiment.seed)
+            run_steps = _compiled(self.trained.test_step)  # its epoch only measures what was solved
+        else:
+            run_steps = compiled_training(self.trained)
+        run_validation = _compiled_validation(self.trained)
+        validation = validation_split(self.experiment, dataset)
         self.validation = None if validation is None else evaluation_batches(validation, self.classes)
-        position = self.position
         self.progress.started(
             self.experiment,
             epochs=epochs,
@@ -149,16 +183,16 @@ class _Training:
             first_step=position.step,
             published_epochs=self.published_epochs,
         )
-        model.stop_training = False
+        self.trained.stop_training = False
         while not position.stop_reason:
             if position.step == 0:
-                model.reset_metrics()
+                self.trained.reset_metrics()
                 watchers.on_epoch_begin(position.epoch)
             if not self._train_epoch(run_steps):
                 self._save()
                 return "interrupted" if self.interruption.requested else "stopped"
             self._finish_epoch(run_validation, watchers)
-            if model.stop_training:
+            if self.trained.stop_training:
                 position.stop_reason = "early stopping"
             elif position.epoch >= epochs:
                 position.stop_reason = "all epochs"
@@ -166,6 +200,29 @@ class _Training:
                 self._save()
         watchers.on_train_end()
         return "complete"
+
+    def _without_frozen_part(self, stage: Stage) -> tuple[keras.Model, Dataset, Augmentation]:
+        """What is trained on what: the rest of the network on features where that is possible, else all of it."""
+        augmentation = self.experiment.augmentation
+        reason = obstacle(self.model, stage, augmentation)
+        trained, dataset, cut = self.model, self.dataset, None
+        if not reason:
+            part = FrozenPart.of(self.model, stage, augmentation, self.experiment.seed)
+            try:
+                dataset = part.features_of(self.dataset, self.progress, self.interruption)
+                trained, cut = part.tail, part.cut
+                augmentation = augmentation.model_copy(update={"copies": 0})
+            except NoRoom as error:
+                reason = f"no room for the features: {error}"
+                self.progress.note(f"Every epoch computes the frozen part again: {error}.")
+        trainable = sum(math.prod(weight.shape) for weight in self.model.trainable_weights)
+        about = {
+            "name": stage.stage,
+            "first_epoch": self.position.earlier_epochs + 1,
+            "trainable_parameters": trainable,
+        }
+        self.stages.append({**about, "feature_cache": {"used": not reason, "reason": reason, "cut": cut}})
+        return trained, dataset, augmentation
 
     def _train_epoch(self, run_steps: Callable[[Any, Any], None]) -> bool:
         """Runs the rest of the current epoch; False if a signal or the time limit ended it."""
@@ -198,7 +255,7 @@ class _Training:
         return True
 
     def _finish_epoch(self, run_validation: Callable[[Any], None], watchers: Any) -> None:
-        position, model = self.position, self.model
+        position, model = self.position, self.trained
         logs = self._logs()
         if self.validation is not None:
             began = time.monotonic()
@@ -213,26 +270,29 @@ class _Training:
         watchers.on_epoch_end(position.epoch - 1, dict(logs))
         if self.best.is_better(logs, position.best_value):
             position.best_epoch, position.best_value = position.epoch, logs[self.best.monitor]
-            self.best.remember(model)
-        self.history.append({"epoch": position.epoch, **logs, "seconds": round(position.epoch_seconds, 3)})
+            self.best.remember()
+        stage = {"stage": position.stage + 1} if self.experiment.stages else {}
+        self.history.append(
+            {"epoch": position.all_epochs, **stage, **logs, "seconds": round(position.epoch_seconds, 3)}
+        )
         self.progress.epoch_ended(position.epoch - 1, logs, position.epoch_seconds)
         position.epoch_seconds = 0.0
 
     def _logs(self) -> dict[str, float]:
-        return {name: float(value) for name, value in self.model.get_metrics_result().items()}
+        return {name: float(value) for name, value in self.trained.get_metrics_result().items()}
 
     def _save(self) -> None:
-        self.state.save(self.model, self.callbacks, self.position, self.best.weights)
+        self.state.save(self.variables, self.callbacks, self.position, self.best.weights)
         self.saved = time.monotonic()
 
     def _check_finite(self, logs: dict[str, float]) -> None:
         if math.isfinite(logs["loss"]):
             return
-        broken = [weight.path for weight in self.model.weights if not np.isfinite(weight.numpy()).all()]
+        broken = [weight.path for weight in self.trained.weights if not np.isfinite(weight.numpy()).all()]
         where = (
             f"weights that are no longer finite: {', '.join(broken[:3])}" if broken else "all weights are still finite"
         )
-        rate = float(self.model.optimizer.learning_rate)
+        rate = float(self.trained.optimizer.learning_rate)
         raise KerasexpError(
             f"The loss became {logs['loss']} in epoch {self.position.epoch + 1}, by step {self.position.step} "
             f"({where}; learning rate {rate:g}). The training diverged: try a lower rate, e.g. "
@@ -255,11 +315,14 @@ def compile_model(model: keras.Model, stage: Stage, images: TrainingImages, epoc
 
 def compiled_training(model: keras.Model) -> Callable[[Any, Any], None]:
     """A function of (iterator, steps) that trains that many steps in one call."""
+    return _compiled(model.train_step)
 
+
+def _compiled(step: Callable[[Any], Any]) -> Callable[[Any, Any], None]:
     @tf.function
     def run_steps(iterator: Any, steps: Any) -> None:
         for _ in tf.range(steps):
-            model.train_step(next(iterator))
+            step(next(iterator))
 
     return run_steps
 

@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import errno
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -92,16 +93,23 @@ def _record(run: Run, outcome: Outcome) -> None:
     run.update_manifest(
         status="interrupted" if outcome.status == "interrupted" else "running",
         stop_reason=reasons.get(outcome.status, position.stop_reason),
-        epochs_run=position.epoch,
-        best_epoch=position.best_epoch,
+        epochs_run=position.all_epochs,
+        best_epoch=position.best_of_all,
         seconds=round(position.seconds, 3),
         images_seen=position.images_seen,
         parameters={
             "total": parameter_count(outcome.model),
             "trainable": parameter_count(outcome.model, trainable=True),
         },
+        stages=_stages(run, outcome),
     )
-    run.log(f"training ended: {outcome.status}, epoch {position.epoch}, step {position.step}")
+    run.log(f"training ended: {outcome.status}, epoch {position.all_epochs}, step {position.step}")
+
+
+def _stages(run: Run, outcome: Outcome) -> list[dict[str, Any]]:
+    """What is known of all stages: those of this process, and of earlier ones before a resume."""
+    known = {stage["first_epoch"]: stage for stage in [*run.manifest.get("stages", ()), *outcome.stages]}
+    return [known[first] for first in sorted(known)]
 
 
 def _save_models(run: Run, experiment: Experiment, dataset: Dataset, outcome: Outcome) -> None:
@@ -109,8 +117,8 @@ def _save_models(run: Run, experiment: Experiment, dataset: Dataset, outcome: Ou
     position = outcome.position
     # a copy without optimizer and metrics: what is saved is the network alone
     network = build(experiment, dataset.image_shape, len(dataset.class_names))
-    last = (outcome.model.get_weights(), position.epoch)
-    best = (outcome.best_weights or last[0], position.best_epoch or position.epoch)
+    last = (outcome.model.get_weights(), position.all_epochs)
+    best = (outcome.best_weights or last[0], position.best_of_all or position.all_epochs)
 
     def save(name: str, weights: list[np.ndarray], epoch: int) -> None:
         network.set_weights(weights)

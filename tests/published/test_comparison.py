@@ -38,7 +38,14 @@ def test_the_seed_and_how_often_is_saved_do_not_matter() -> None:
         (
             {
                 "changes": {
-                    "optimizer": {"name": "adam", "learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-7}
+                    "optimizer": {
+                        "name": "adam",
+                        "learning_rate": 1e-3,
+                        "weight_decay": 0.0,
+                        "beta_1": 0.9,
+                        "beta_2": 0.99,
+                        "epsilon": 1e-7,
+                    }
                 }
             },
             {},

@@ -38,12 +38,12 @@ def test_everything_comes_back(state):
     model = small_model()
     position = Position(epoch=3, step=7, images_seen=99, seconds=1.5, best_epoch=2, best_value=0.1)
     best = [np.full((2, 2), 5.0)]
-    state.save(model, [stopping(wait=4, best=np.float32(0.25))], position, best)
+    state.save(variables_of(model), [stopping(wait=4, best=np.float32(0.25))], position, best)
     before = [variable.numpy().copy() for variable in variables_of(model)]
     other, watcher = small_model(), stopping()
     other.train_on_batch(np.ones((6, 4)), np.eye(2)[[0] * 6])
     assert state.load_position() == position
-    restored = state.restore(other, [watcher])
+    restored = state.restore(variables_of(other), [watcher])
     assert all(np.array_equal(a, b.numpy()) for a, b in zip(before, variables_of(other), strict=True))
     assert (watcher.wait, watcher.best) == (4, 0.25)
     assert np.array_equal(restored[0], best[0])
@@ -60,7 +60,7 @@ def test_it_holds_weights_slots_metrics_and_dropout_generators():
 def test_only_the_newest_generation_and_its_best_weights_stay(state):
     model = small_model()
     for epoch in (1, 2, 3):
-        state.save(model, [], Position(epoch=epoch, best_epoch=epoch, best_value=0.0), [np.ones(2)])
+        state.save(variables_of(model), [], Position(epoch=epoch, best_epoch=epoch, best_value=0.0), [np.ones(2)])
     assert sorted(path.name for path in state.folder.iterdir()) == ["000003", "best-0-000003.npz"]
     assert state.load_position().epoch == 3
 
@@ -71,38 +71,38 @@ def test_nothing_saved_is_no_position(state):
 
 def test_a_full_disk_leaves_the_last_good_state(state):
     """A file size limit of the operating system cuts the second save short."""
-    state.save(small_model(), [], Position(epoch=1), None)
+    state.save(variables_of(small_model()), [], Position(epoch=1), None)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     large = small_model(width=20_000)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
         with pytest.raises(OSError, match="File too large"):
-            state.save(large, [], Position(epoch=2), None)
+            state.save(variables_of(large), [], Position(epoch=2), None)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [path.name for path in state.folder.iterdir()] == ["000001"]
     assert state.load_position().epoch == 1
-    state.restore(small_model(), [])
+    state.restore(variables_of(small_model()), [])
 
 
 def test_a_damaged_state_is_refused(state):
-    state.save(small_model(), [], Position(epoch=1), None)
+    state.save(variables_of(small_model()), [], Position(epoch=1), None)
     file = state.folder / "000001" / "variables.npz"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     with pytest.raises(DataError, match=r"variables\.npz is damaged"):
-        state.restore(small_model(), [])
+        state.restore(variables_of(small_model()), [])
 
 
 def test_the_state_of_another_network_is_refused(state):
-    state.save(small_model(), [], Position(epoch=1), None)
+    state.save(variables_of(small_model()), [], Position(epoch=1), None)
     with pytest.raises(DataError, match="belongs to another network"):
-        state.restore(small_model(width=9), [])
+        state.restore(variables_of(small_model(width=9)), [])
 
 
 def test_the_state_of_another_version_is_refused(state):
-    state.save(small_model(), [], Position(epoch=1), None)
+    state.save(variables_of(small_model()), [], Position(epoch=1), None)
     file = state.folder / "000001" / "state.json"
     file.write_text(file.read_text().replace('"images_seen"', '"pictures_seen"'))
     with pytest.raises(DataError, match="another version"):
