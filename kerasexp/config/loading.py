@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from kerasexp.config.schema import Experiment
+from kerasexp.config.schema import Augmentation, Data, Experiment
 from kerasexp.errors import UsageError, did_you_mean
 
 LABELS = ("name", "recipe", "variants")  # what the loader sets
@@ -185,13 +185,18 @@ def _variant(experiment: str, variant: str, known: Mapping[str, Any], recipe: st
 
 def _complete(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings with the schema's optional keys, so that overrides can name them."""
-    defaults = {
-        key: field.default
-        for key, field in Experiment.model_fields.items()
-        if not field.is_required() and key not in LABELS
+    complete = {**_optional(Experiment), **settings}
+    for key, part in (("data", Data), ("augmentation", Augmentation)):
+        if isinstance(complete.get(key), Mapping):
+            complete[key] = {**_optional(part), **complete[key]}
+    return complete
+
+
+def _optional(part: type[BaseModel]) -> dict[str, Any]:
+    """The optional keys of a part of the schema, with their defaults."""
+    return {
+        key: field.default for key, field in part.model_fields.items() if not field.is_required() and key not in LABELS
     }
-    data = {"validation_fraction": 0.1, "image_size": None}
-    return {**defaults, **settings, "data": {**data, **settings["data"]}}
 
 
 def _override(settings: dict[str, Any], override: str) -> None:
