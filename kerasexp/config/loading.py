@@ -187,8 +187,11 @@ def _variant(experiment: str, variant: str, known: Mapping[str, Any], recipe: st
 def _complete(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings with the schema's optional keys, so that overrides can name them."""
     parts: dict[str, type[Frozen]] = {"data": Data, "augmentation": Augmentation}
-    nested = {name: {**_optional(part), **settings.get(name, {})} for name, part in parts.items()}
-    return {**_optional(Experiment), **settings, **nested}
+    complete = {**_optional(Experiment), **settings}
+    for key, part in parts.items():
+        if isinstance(complete.get(key), Mapping):
+            complete[key] = {**_optional(part), **complete[key]}
+    return complete
 
 
 def _optional(part: type[Frozen]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from kerasexp.config.faults import FAULTS
 from kerasexp.files import digest
@@ -36,8 +36,24 @@ class Data(Frozen):
     image_size: Annotated[StrictInt, Field(ge=8, le=1024)] | None = None
 
 
+def _zoom(value: Any) -> float | tuple[float, float]:
+    """A share, or two factors."""
+    if type(value) in (int, float) and 0 <= value < 1:
+        return float(value)
+    if isinstance(value, list | tuple) and [type(factor) in (int, float) for factor in value] == [True, True]:
+        low, high = float(value[0]), float(value[1])
+        if 0 < low <= high < 2:
+            return low, high
+    raise ValueError(
+        "augmentation.zoom: expected a share from 0 to below 1, or two factors [low, high] above 0 and below 2, "
+        f"received: {value!r}"
+    )
+
+
 class Augmentation(Frozen):
-    """Affine augmentation: rotation, shift, shear and zoom composed into one resampling.
+    """How a training image is changed: moved in one resampling, then recoloured, then cut out.
+
+    A part of strength 0 does nothing and costs nothing.
 
     Attributes:
         copies: augmented copies of every training image in an epoch, the originals not among them; 0 trains on the
@@ -46,8 +62,17 @@ class Augmentation(Frozen):
         rotation: largest angle in degrees, drawn from U(-rotation, rotation).
         shift: largest shift as a share of the side, vertical and horizontal drawn apart.
         shear: largest shear angle in degrees.
-        zoom: largest change of scale, vertical and horizontal drawn apart from U(1 - zoom, 1 + zoom).
-        fill: what lies outside the image: the nearest pixel of the border, or black.
+        zoom: largest change of scale, vertical and horizontal drawn apart from U(1 - zoom, 1 + zoom); or the two ends
+            `[low, high]` of the range. The factor is the share of the side that the result shows: below 1 zooms in.
+        fill: what lies outside the image: the nearest pixel of the border, black, or the image reflected at its border
+            (`c b a | a b c`).
+        flip: mirrors half of the copies left to right; `both` also half of them upside down, drawn apart.
+        brightness: largest change of brightness, the factor drawn from U(1 - brightness, 1 + brightness).
+        contrast: largest change of contrast, about the image's mean grey; the factor drawn likewise.
+        saturation: largest change of saturation; the factor drawn likewise. Grey images have none.
+        hue: largest shift of the hue as a share of the colour circle. Grey images have none.
+        colour_probability: share of the copies whose contrast, saturation and hue change; the brightness of all does.
+        cutout: side of one square that is painted over with the image's mean colour, as a share of the shorter side.
     """
 
     copies: Annotated[StrictInt, Field(ge=0, le=1000)]
@@ -55,8 +80,15 @@ class Augmentation(Frozen):
     rotation: Annotated[float, Field(ge=0, le=180)]
     shift: Share
     shear: Annotated[float, Field(ge=0, lt=90)]
-    zoom: Share
-    fill: Literal["nearest", "black"]
+    zoom: Annotated[float | tuple[float, float], BeforeValidator(_zoom)]
+    fill: Literal["nearest", "black", "reflect"]
+    flip: Literal["none", "horizontal", "both"] = "none"
+    brightness: Share = 0.0
+    contrast: Share = 0.0
+    saturation: Share = 0.0
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    colour_probability: Annotated[float, Field(ge=0, le=1)] = 1.0
+    cutout: Share = 0.0
 
 
 class Loss(Frozen):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from kerasexp.config.schema import Augmentation
-from kerasexp.data.augmentation import affine_transforms, draw_parameters, warp
+from kerasexp.data.augmentation import augment, changes_of, draw_changes
 from kerasexp.data.dataset import Split
 
 # Images are augmented in blocks and cut into batches afterwards: per call, the resampling costs as much as dozens of
@@ -44,7 +44,8 @@ class TrainingImages:
     An epoch holds every virtual image `0..n * copies - 1` once, in an order of its own; virtual image v is augmented
     copy `v // n` of image `v % n`. The originals are not among them; `copies=0` means the originals alone. What an
     epoch holds depends on seed and epoch: not on the batch size, the number of threads, the epochs before, or the step
-    it starts from. Images stay uint8 in memory, and each augmented copy is made when its turn comes.
+    it starts from. Images stay uint8 in memory, and each augmented copy is made when its turn comes. Features of a
+    frozen network, arrays of any shape, can stand in for images where nothing is augmented.
 
     Example:
 
@@ -53,7 +54,7 @@ class TrainingImages:
     ...     train_step(x, y)
 
     Args:
-        split: the images; a `np.memmap` is read from disk, block by block.
+        split: the images, uint8, or features, float16 or float32; a `np.memmap` is read from disk, block by block.
         classes: width of the one-hot labels.
         batch_size: images per step; the last batch of an epoch may be smaller.
         seed: from 0.
@@ -72,11 +73,11 @@ class TrainingImages:
         self.images_per_epoch = len(split) * max(1, augmentation.copies)
         self.steps_per_epoch = math.ceil(self.images_per_epoch / batch_size)
         self._read = _reader(split, classes)
-        self._static_transforms = self._copy_transforms(epoch=0) if augmentation.static else None
-        # Traced once: an epoch hands in its order and its transforms, which costs about a millisecond.
-        self._build = tf.function(
-            self._batches, input_signature=[tf.TensorSpec([None], tf.int64), tf.TensorSpec([None, 6], tf.float32)]
-        )
+        self._names = changes_of(augmentation, split.x.shape[-1]) if augmentation.copies else {}
+        self._static_changes = self._draw_changes(0) if augmentation.static else None
+        # Traced once: an epoch hands in its order and its changes, which costs about a millisecond.
+        specs = {name: tf.TensorSpec([None, width], tf.float32) for name, width in self._names.items()}
+        self._build = tf.function(self._batches, input_signature=[tf.TensorSpec([None], tf.int64), specs])
 
     def epoch(self, epoch: int, first_step: int = 0) -> tf.data.Dataset:
         """The batches of an epoch.
@@ -87,35 +88,37 @@ class TrainingImages:
 
         Returns:
             A dataset of `steps_per_epoch - first_step` batches `(x, y)`: x `[b, height, width, channels]` with values 0
-            to 255, uint8 without augmentation and float32 with it; y float32 one-hot `[b, classes]`.
+            to 255, uint8 without augmentation and float32 with it, or float32 features `[b, ...]`; y float32 one-hot
+            `[b, classes]`.
         """
         order = epoch_order(self.seed, epoch, self.images_per_epoch)[first_step * self.batch_size :]
-        transforms = self._static_transforms
-        if transforms is None:
-            transforms = self._copy_transforms(epoch)
         with tf.device("CPU"):
-            return self._build(tf.convert_to_tensor(order), transforms)
+            return self._build(tf.convert_to_tensor(order), self._changes(epoch))
 
-    def _copy_transforms(self, epoch: int) -> tf.Tensor:
-        """The transforms of all virtual images of an epoch, float32 `[n * copies, 6]`."""
-        copies = self.augmentation.copies
-        height, width = self.split.x.shape[1:3]
+    def _changes(self, epoch: int) -> dict[str, tf.Tensor]:
+        return self._draw_changes(epoch) if self._static_changes is None else self._static_changes
+
+    def _draw_changes(self, epoch: int) -> dict[str, tf.Tensor]:
+        """What is done to the virtual images of an epoch: by name, float32 `[n * copies, width]`."""
+        copies, rows = self.augmentation.copies, len(self.split)
         first = 0 if self.augmentation.static else epoch * copies
-        transforms = np.empty([copies, len(self.split), 6], np.float32)
+        changes = {name: np.empty([copies, rows, width], np.float32) for name, width in self._names.items()}
         for k in range(copies):
-            parameters = draw_parameters(self.seed, first + k, self.split.index)
-            transforms[k] = affine_transforms(parameters, self.augmentation, height, width)
+            drawn = draw_changes(self.seed, first + k, self.split.index, self.augmentation, self.split.x.shape[1:])
+            for name, part in drawn.items():
+                changes[name][k] = part
         with tf.device("CPU"):
-            return tf.convert_to_tensor(transforms.reshape(-1, 6))
+            return {name: tf.convert_to_tensor(part.reshape(-1, part.shape[-1])) for name, part in changes.items()}
 
-    def _batches(self, order: tf.Tensor, transforms: tf.Tensor) -> tf.data.Dataset:
+    def _batches(self, order: tf.Tensor, changes: dict[str, tf.Tensor]) -> tf.data.Dataset:
         block = _block_images(self.split)
 
         def read_block(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             virtual = order[start : start + block]
             x, y = self._read(virtual % len(self.split))
             if self.augmentation.copies:
-                x = warp(tf.cast(x, tf.float32), tf.gather(transforms, virtual), self.augmentation.fill)
+                drawn = {name: tf.gather(part, virtual) for name, part in changes.items()}
+                x = augment(tf.cast(x, tf.float32), drawn, self.augmentation)
             return x, y
 
         length = tf.size(order, tf.int64)
@@ -126,17 +129,39 @@ class TrainingImages:
         return _as_written(batches.prefetch(2))
 
 
+def ordered_batches(
+    split: Split, classes: int, seed: int, augmentation: Augmentation, batch_size: int = 32
+) -> tf.data.Dataset:
+    """The virtual images of a first epoch in the order `0..n * max(1, copies) - 1`: for what is computed once per copy.
+
+    Args:
+        split: the images; a `np.memmap` is read from disk, block by block.
+        classes: width of the one-hot labels.
+        seed: of the run, from 0.
+        augmentation: how many copies, and how strongly changed; `copies=0` gives the originals.
+        batch_size: the last batch may be smaller.
+
+    Returns:
+        A dataset of batches `(x, y)`: x float32 `[b, height, width, channels]`, values 0 to 255, bit for bit as
+        `TrainingImages` trains on them; y float32 one-hot `[b, classes]`. It can be iterated again and again.
+    """
+    images = TrainingImages(split, classes, batch_size, seed, augmentation)
+    with tf.device("CPU"):
+        batches = images._batches(tf.range(images.images_per_epoch, dtype=tf.int64), images._changes(0))
+        return _as_written(batches.map(lambda x, y: (tf.cast(x, tf.float32), y)))
+
+
 def evaluation_batches(split: Split, classes: int, batch_size: int = 1000) -> tf.data.Dataset:
     """The images of a split, unchanged and in order.
 
     Args:
-        split: the images; a `np.memmap` is read from disk, batch by batch.
+        split: the images, uint8, or features, float16 or float32; a `np.memmap` is read from disk, batch by batch.
         classes: width of the one-hot labels.
         batch_size: the last batch may be smaller.
 
     Returns:
-        A dataset of batches `(x, y)`: x uint8 `[b, height, width, channels]`, y float32 one-hot `[b, classes]`. It can
-        be iterated again and again.
+        A dataset of batches `(x, y)`: x uint8 `[b, height, width, channels]` or float32 features `[b, ...]`, y float32
+        one-hot `[b, classes]`. It can be iterated again and again.
     """
     read = _reader(split, classes)
     with tf.device("CPU"):
@@ -161,30 +186,46 @@ def augmented_examples(
         float32 array `[k, height, width, channels]`, values 0 to 255.
     """
     rows, numbers = np.asarray(positions), np.asarray(copies)
-    height, width = split.x.shape[1:3]
-    parameters = np.empty([len(rows), 6], np.float32)
+    shape = split.x.shape[1:]
+    names = changes_of(augmentation, shape[-1])
+    changes = {name: np.empty([len(rows), width], np.float32) for name, width in names.items()}
     for number in np.unique(numbers):
-        parameters[numbers == number] = draw_parameters(seed, int(number), split.index[rows[numbers == number]])
-    transforms = affine_transforms(parameters, augmentation, height, width)
+        wanted = numbers == number
+        drawn = draw_changes(seed, int(number), split.index[rows[wanted]], augmentation, shape)
+        for name, part in drawn.items():
+            changes[name][wanted] = part
+    examples = np.empty([len(rows), *shape], np.float32)
+    block = _block_images(split)
     with tf.device("CPU"):
-        return warp(tf.constant(split.x[rows], tf.float32), tf.constant(transforms), augmentation.fill).numpy()
+        for start in range(0, len(rows), block):
+            some = slice(start, start + block)
+            images = tf.constant(split.x[rows[some]], tf.float32)
+            drawn = {name: tf.constant(part[some]) for name, part in changes.items()}
+            examples[some] = augment(images, drawn, augmentation).numpy()
+    return examples
 
 
 def _reader(split: Split, classes: int) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """A function for use in a graph, from positions `[b]` to uint8 images and one-hot labels."""
+    """A function for use in a graph, from positions `[b]` to images (or features) and one-hot labels."""
     with tf.device("CPU"):
         labels = tf.constant(split.y)
-        images = None if isinstance(split.x, np.memmap) else tf.constant(split.x)
+        images = tf.constant(split.x) if type(split.x) is np.ndarray else None
+    dtype = tf.as_dtype(split.x.dtype)
 
     def from_memory(positions: tf.Tensor) -> tf.Tensor:
         return tf.gather(images, positions)
 
     def from_disk(positions: tf.Tensor) -> tf.Tensor:
-        x = tf.numpy_function(split.x.__getitem__, [positions], tf.uint8, stateful=False)
+        x = tf.numpy_function(split.x.__getitem__, [positions], dtype, stateful=False)
         return tf.ensure_shape(x, [None, *split.x.shape[1:]])
 
-    read_images = from_disk if images is None else from_memory
-    return lambda positions: (read_images(positions), tf.one_hot(tf.gather(labels, positions), classes))
+    def read(positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        x = from_memory(positions) if images is not None else from_disk(positions)
+        if dtype == tf.float16:  # how features are kept, not how they are computed with
+            x = tf.cast(x, tf.float32)
+        return x, tf.one_hot(tf.gather(labels, positions), classes)
+
+    return read
 
 
 def _block_images(split: Split) -> int:

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from kerasexp.config.schema import Augmentation, Stage
 from kerasexp.data.dataset import Dataset, Split
-from kerasexp.data.pipeline import TrainingImages
+from kerasexp.data.pipeline import ordered_batches
 from kerasexp.errors import Interrupted
 from kerasexp.training.cache import FeatureCache
 from kerasexp.training.interruption import Interruption
@@ -54,7 +54,8 @@ def cut_layer(model: keras.Model, stage: Stage) -> str | None:
     best: str | None = None
     narrowest = float("inf")
     for i, operation in enumerate(operations):
-        if operation.name not in frozen or getattr(operation, "_seed_generators", ()):
+        draws = isinstance(operation, keras.Layer) and operation._seed_generators
+        if operation.name not in frozen or draws:
             break
         width = int(np.prod(operation.output.shape[1:]))
         nothing_passes_by = min(reach[i + 1 :], default=i) >= i
@@ -159,13 +160,13 @@ class FrozenPart:
             content.update(np.ascontiguousarray(split.x[start : start + size]).data)
         content.update(json.dumps([self.seed, self.augmentation.model_dump(mode="json")]).encode())
         copies = self.augmentation.copies
-        images = TrainingImages(split, int(split.y.max()) + 1, size, self.seed, self.augmentation)
+        count = copies * len(split)
 
         def blocks(first: int) -> Iterator[np.ndarray]:
-            for x, _ in images.ordered_batches(first):
+            batches = ordered_batches(split, int(split.y.max()) + 1, self.seed, self.augmentation, size)
+            for x, _ in batches.unbatch().skip(first).batch(size):
                 yield x.numpy()
 
-        count = copies * len(split)
         features = self._computed("augmented copies", content.hexdigest(), count, blocks, progress, interruption)
         return Split(_rows(features, np.arange(count)), np.tile(split.y, copies), np.arange(count))
 

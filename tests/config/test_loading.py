@@ -57,6 +57,15 @@ def test_bench12_and_augment10_together():
     assert experiment.variants == ("augment10", "bench12")
 
 
+def test_overrides_find_the_optional_parts_of_the_augmentation():
+    overrides = ["augmentation.flip=both", "augmentation.zoom=[0.85, 0.95]", "augmentation.cutout=0.25"]
+    experiment = load_experiment("kmnist_cnn", overrides=overrides)
+    augmentation = experiment.augmentation
+    assert (augmentation.flip, augmentation.zoom, augmentation.cutout) == ("both", (0.85, 0.95), 0.25)
+    assert (augmentation.brightness, augmentation.colour_probability) == (0, 1)
+    assert experiment_from_yaml(experiment_to_yaml(experiment), "config.yaml") == experiment
+
+
 def test_the_digest_knows_settings_not_labels():
     plain = load_experiment("kmnist_cnn")
     flag = load_experiment("kmnist_cnn", overrides=["augmentation.copies=10"])
@@ -99,6 +108,13 @@ def test_length_in_passes():
         ({"overrides": ["optimizer.name=adamx"]}, "optimizer"),
         ({"overrides": ["model.dense=wide"]}, "model.dense: expected int as in 128"),
         ({"overrides": ["model.dropout=[0.1]"]}, "model.dropout: expected 2 values"),
+        ({"overrides": ["augmentation.zoom=[0.9]"]}, "augmentation.zoom: expected a share from 0 to below 1, or two"),
+        ({"overrides": ["augmentation.zoom=[1.1, 0.9]"]}, "received: [1.1, 0.9]"),
+        ({"overrides": ["augmentation.zoom=1"]}, "augmentation.zoom: expected a share"),
+        ({"overrides": ["augmentation.zoom=true"]}, "augmentation.zoom: expected a share"),
+        ({"overrides": ["augmentation.flop=both"]}, 'no "flop" in augmentation. Did you mean "flip"?'),
+        ({"overrides": ["augmentation.flip=up"]}, "augmentation.flip: input should be 'none', 'horizontal' or 'both'"),
+        ({"overrides": ["augmentation.hue=0.6"]}, "augmentation.hue: input should be less than or equal to 0.5"),
         ({"overrides": ["passes=3"]}, "exactly one of epochs and passes"),
         ({"overrides": ["data.validation=none"]}, "early_stopping needs validation data"),
         ({"overrides": ["epochs=[1"]}, "no valid YAML"),

@@ -11,13 +11,31 @@ import tensorflow as tf
 from kerasexp.config.schema import Augmentation
 from kerasexp.data import pipeline
 from kerasexp.data.dataset import Split
-from kerasexp.data.pipeline import TrainingImages, augmented_examples, epoch_order, evaluation_batches
+from kerasexp.data.pipeline import (
+    TrainingImages,
+    augmented_examples,
+    epoch_order,
+    evaluation_batches,
+    ordered_batches,
+)
 
 CLASSES = 10
 SHAPE = (8, 11, 1)
 STATIC = Augmentation(copies=3, static=True, rotation=20.0, shift=0.2, shear=10.0, zoom=0.2, fill="nearest")
 FRESH = STATIC.model_copy(update={"static": False})
 PLAIN = STATIC.model_copy(update={"copies": 0})
+EVERYTHING = FRESH.model_copy(
+    update={
+        "fill": "reflect",
+        "flip": "both",
+        "brightness": 0.1,
+        "contrast": 0.1,
+        "saturation": 0.1,
+        "hue": 0.1,
+        "colour_probability": 0.5,
+        "cutout": 0.4,
+    }
+)
 STILL = STATIC.model_copy(update={"rotation": 0.0, "shift": 0.0, "shear": 0.0, "zoom": 0.0})
 
 
@@ -64,20 +82,21 @@ class TestOrder:
         for other in (epoch_order(1, 3, 5000), epoch_order(2, 2, 5000)):
             assert np.mean(epoch_order(1, 2, 5000) == other) < 0.01
 
-    def test_shares_no_seed_with_the_augmentation(self, monkeypatch):
+    @pytest.mark.parametrize(("augmentation", "streams"), [(FRESH, 1), (EVERYTHING, 2)], ids=["fresh", "everything"])
+    def test_shares_no_seed_with_the_augmentation(self, augmentation, streams, monkeypatch):
         """All seeds of a long training are distinct."""
         seeds = []
         drawing = tf.random.stateless_uniform
 
         def listen(shape, seed, *args, **kwargs):
-            seeds.append(tuple(seed))
+            seeds.append(tuple(map(int, seed)))
             return drawing(shape, seed, *args, **kwargs)
 
         monkeypatch.setattr(tf.random, "stateless_uniform", listen)
-        images = training(make_split(5), FRESH)
+        images = training(make_split(5), augmentation)
         for epoch in range(20):
             images.epoch(epoch)
-        assert len(seeds) == len(set(seeds)) == 20 * (1 + FRESH.copies)
+        assert len(seeds) == len(set(seeds)) == 20 * (1 + streams * augmentation.copies)
 
     def test_every_image_once_without_augmentation(self, split):
         x, _ = collect(training(split, PLAIN).epoch(0))
@@ -88,6 +107,7 @@ class TestOrder:
     def test_every_copy_once_with_augmentation(self, split):
         x, y = collect(training(split, STATIC).epoch(2))
         order = epoch_order(4, 2, 3 * len(split))
+        assert x.dtype == np.float32
         np.testing.assert_array_equal(x, augmented_examples(split, 4, STATIC, order % len(split), order // len(split)))
         np.testing.assert_array_equal(y.argmax(axis=1), split.y[order % len(split)])
         assert len(np.unique(x.reshape(len(x), -1), axis=0)) == len(x) == 3 * len(split)
@@ -125,10 +145,15 @@ class TestSameSeed:
         images = training(split, STATIC)
         assert list(images.epoch(0, images.steps_per_epoch)) == []
 
-    @pytest.mark.parametrize("augmentation", [PLAIN, FRESH], ids=["plain", "fresh"])
-    def test_batch_size_blocks_and_threads_do_not_matter(self, split, augmentation, monkeypatch):
+    @pytest.mark.parametrize(
+        ("augmentation", "shape"),
+        [(PLAIN, SHAPE), (FRESH, SHAPE), (EVERYTHING, SHAPE), (EVERYTHING, (9, 7, 3))],
+        ids=["plain", "fresh", "everything", "colour"],
+    )
+    def test_batch_size_blocks_and_threads_do_not_matter(self, augmentation, shape, monkeypatch):
+        split = make_split(160, shape)
         expected = collect(training(split, augmentation).epoch(1))
-        for batch_size, block, parallel in ((1, 1024, 8), (50, 64, 3), (128, 7, 1), (5000, 300, 2)):
+        for batch_size, block, parallel in ((1, 1024, 8), (50, 64, 3), (128, 7, 1), (300, 1, 2), (5000, 100, 2)):
             monkeypatch.setattr(pipeline, "BLOCK_IMAGES", block)
             monkeypatch.setattr(pipeline, "PARALLEL_BLOCKS", parallel)
             other = collect(training(split, augmentation, batch_size).epoch(1))
@@ -155,6 +180,33 @@ class TestCopies:
             for k, pictures in enumerate(np.split(self.pictures(split, FRESH, epoch), 3)):
                 expected = augmented_examples(split, 4, FRESH, numbers, np.full(len(split), epoch * 3 + k))
                 np.testing.assert_array_equal(pictures, expected)
+
+    def test_one_copy_of_one_image_can_be_made_alone(self):
+        """With colours and cutout: outside the pipeline's graph, one at a time, to the last bit."""
+        split = make_split(150, (9, 7, 3))
+        pictures = self.pictures(split, EVERYTHING, epoch=2)
+        for position, k in ((0, 0), (149, 2), (77, 1)):
+            alone = augmented_examples(split, 4, EVERYTHING, [position], [2 * 3 + k])
+            np.testing.assert_array_equal(alone[0], pictures[k * 150 + position])
+        every = augmented_examples(split, 4, EVERYTHING, np.tile(np.arange(150), 3), np.repeat([6, 7, 8], 150))
+        np.testing.assert_array_equal(every, pictures)
+
+    @pytest.mark.parametrize("shape", [SHAPE, (9, 7, 3)])
+    @pytest.mark.usefixtures("small_blocks")
+    def test_in_order(self, shape):
+        split = make_split(150, shape)
+        static = EVERYTHING.model_copy(update={"static": True})
+        batches = ordered_batches(split, CLASSES, 4, static, batch_size=40)
+        x, y = collect(batches)
+        np.testing.assert_array_equal(x, self.pictures(split, static, epoch=7))
+        np.testing.assert_array_equal(y.argmax(axis=1), np.tile(split.y, 3))
+        assert [len(x) for x, _ in batches] == [40] * 11 + [10]
+
+    def test_originals_in_order(self, split):
+        x, y = collect(ordered_batches(split, CLASSES, 4, PLAIN))
+        assert x.dtype == np.float32
+        np.testing.assert_array_equal(x, split.x)
+        np.testing.assert_array_equal(y.argmax(axis=1), split.y)
 
     def test_first_epoch_is_the_same_static_or_fresh(self, split):
         np.testing.assert_array_equal(self.pictures(split, STATIC, 0), self.pictures(split, FRESH, 0))
@@ -243,11 +295,33 @@ def test_evaluation_batches_come_in_order(split):
     assert [len(x) for x, _ in batches] == [300, 300, 100]
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("shape", [(5,), (3, 4), (2, 3, 4)])
+@pytest.mark.parametrize("mapped", [False, True], ids=["memory", "disk"])
+def test_features_stand_in_for_images(dtype, shape, mapped, tmp_path):
+    features = np.random.default_rng(2).normal(size=(90, *shape)).astype(dtype)
+    if mapped:
+        np.save(tmp_path / "features.npy", features)
+        features = np.load(tmp_path / "features.npy", mmap_mode="r")
+    split = Split(features, np.arange(90) % CLASSES, np.arange(90))
+    images = training(split, PLAIN, batch_size=16)
+    order = epoch_order(4, 3, 90)
+    for (x, y), rows in (
+        (collect(images.epoch(3)), order),
+        (collect(images.epoch(3, first_step=2)), order[32:]),
+        (collect(evaluation_batches(split, CLASSES, 40)), np.arange(90)),
+    ):
+        assert x.dtype == np.float32
+        np.testing.assert_array_equal(x, features[rows])
+        np.testing.assert_array_equal(y.argmax(axis=1), rows % CLASSES)
+    assert images.epoch(0).element_spec[0] == tf.TensorSpec([None, *shape], tf.float32)
+
+
 def test_static_copies_cost_only_their_transforms():
     """Ten copies of 20,000 images: 24 bytes each, and no array of 200,000 images."""
     split = make_split(20_000, (28, 28, 1))
     images = training(split, STATIC.model_copy(update={"copies": 10}))
-    assert images._static_transforms.shape == (200_000, 6)
-    assert images._static_transforms.dtype == tf.float32
+    assert {name: part.shape for name, part in images._static_changes.items()} == {"transform": (200_000, 6)}
+    assert images._static_changes["transform"].dtype == tf.float32
     graph = images._build.get_concrete_function().graph.as_graph_def()
     assert graph.ByteSize() < 100_000
