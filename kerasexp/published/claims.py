@@ -233,7 +233,7 @@ _FEW_IMAGES = _Margin(wilson=True, at_least=0.015)  # of one class: never narrow
 class _Report(_Source):
     """A classification report of the test images: precision, recall, F1 and images of each class.
 
-    Margins are half the Wilson interval of a proportion of the class's images, at least 0.015; of the averages `margin`.
+    Margins are half the Wilson interval of a proportion of the class's images, at least 0.015.
 
     Attributes:
         column: the model.
