@@ -6,12 +6,18 @@ run lacks the number) and what was seen, in words.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+LEVEL = 0.2  # a curve that falls by less than this share of what it fell before has levelled off (assumed)
 
 
 class Numbers(Protocol):
     """Where a check finds the metrics: `kerasexp.published.results.Results`."""
+
+    @property
+    def class_names(self) -> Sequence[str]: ...
 
     def value(self, metric: str) -> float | None: ...
 
@@ -33,6 +39,18 @@ def above(numbers: Numbers, metric: str, limit: float) -> Outcome:
     return (None, "") if value is None else (value > limit, f"{value:.5g}")
 
 
+def between(numbers: Numbers, metric: str, limit: Sequence[float]) -> Outcome:
+    """The number lies between the two limits or on one of them."""
+    value, (low, high) = numbers.value(metric), limit
+    return (None, "") if value is None else (low <= value <= high, f"{value:.5g}")
+
+
+def all_below(numbers: Numbers, metric: str, limit: float) -> Outcome:
+    """The largest of several numbers is below the limit."""
+    values = numbers.values(metric)
+    return (max(values) < limit, f"at most {max(values):.5g}") if values else (None, "")
+
+
 def spread_at_most(numbers: Numbers, metric: str, limit: float) -> Outcome:
     """Largest and smallest of several numbers lie no further apart than the limit."""
     values = numbers.values(metric)
@@ -41,8 +59,106 @@ def spread_at_most(numbers: Numbers, metric: str, limit: float) -> Outcome:
     return max(values) - min(values) <= limit, f"from {min(values):.4f} to {max(values):.4f}"
 
 
-CHECKS: dict[str, Callable[[Numbers, str, float], Outcome]] = {
+def levels_off(numbers: Numbers, metric: str, limit: float) -> Outcome:
+    """After the epoch `limit` the curve falls by less than a fifth of what it fell until then."""
+    first, then, lowest = (numbers.value(f"{metric}@{place}") for place in (1, limit, "min"))
+    if first is None or then is None or lowest is None:
+        return None, ""
+    words = f"from {first:.4f} to {then:.4f} in epoch {limit}, at the lowest {lowest:.4f}"
+    return then - lowest < LEVEL * (first - then), words
+
+
+def lowest_are(numbers: Numbers, metric: str, limit: Sequence[int]) -> Outcome:
+    """The classes with the lowest numbers are these, in any order."""
+    ranked = _ranked(numbers, metric)[: len(limit)]
+    return (set(ranked) == set(limit), f"lowest: {_names(numbers, ranked)}") if ranked else (None, "")
+
+
+def highest_are(numbers: Numbers, metric: str, limit: Sequence[int]) -> Outcome:
+    """The classes with the highest numbers are these, in any order."""
+    ranked = _ranked(numbers, metric)[::-1][: len(limit)]
+    return (set(ranked) == set(limit), f"highest: {_names(numbers, ranked)}") if ranked else (None, "")
+
+
+def below_average(numbers: Numbers, metric: str, limit: Sequence[int]) -> Outcome:
+    """Each of these classes is below the mean of all."""
+    return _against_average(numbers, metric, limit, -1.0)
+
+
+def above_average(numbers: Numbers, metric: str, limit: Sequence[int]) -> Outcome:
+    """Each of these classes is above the mean of all."""
+    return _against_average(numbers, metric, limit, 1.0)
+
+
+def mostly_taken_for(numbers: Numbers, metric: str, limit: Sequence[int]) -> Outcome:
+    """The class that `metric` ends in is taken for one of these classes more often than for any other."""
+    true = int(metric.rpartition(".")[2])
+    taken = {
+        other: share
+        for other in range(len(numbers.class_names))
+        if other != true and (share := numbers.value(f"{metric}.{other}")) is not None
+    }
+    if not taken:
+        return None, ""
+    mostly = max(taken, key=lambda other: taken[other])
+    return mostly in limit and taken[mostly] > 0, f"mostly for {_names(numbers, [mostly])}, {taken[mostly]:.4f}"
+
+
+def pair_among(numbers: Numbers, metric: str, limit: Sequence[int]) -> Outcome:
+    """Two classes are, both directions together, among the most confused pairs: `limit` is both and how many pairs."""
+    *pair, many = limit
+    counts = {
+        (a, b): count
+        for a, b in itertools.combinations(range(len(numbers.class_names)), 2)
+        if (count := numbers.value(f"{metric}.{a}.{b}")) is not None
+    }
+    if not counts:
+        return None, ""
+    ranked = sorted(counts, key=lambda classes: -counts[classes])[:many]
+    words = ", ".join(f"{'/'.join(numbers.class_names[k] for k in classes)} {counts[classes]:g}" for classes in ranked)
+    return tuple(sorted(pair)) in ranked, words
+
+
+def _ranked(numbers: Numbers, metric: str) -> list[int]:
+    """Class numbers, the lowest value first."""
+    values = numbers.values(metric)
+    return sorted(range(len(values)), key=lambda number: values[number])
+
+
+def _against_average(numbers: Numbers, metric: str, classes: Sequence[int], sign: float) -> Outcome:
+    values = numbers.values(metric)
+    if not values:
+        return None, ""
+    mean = sum(values) / len(values)
+    seen = ", ".join(f"{numbers.class_names[number]} {values[number]:.4f}" for number in classes)
+    return all(sign * (values[number] - mean) > 0 for number in classes), f"{seen}; mean {mean:.4f}"
+
+
+def _names(numbers: Numbers, classes: Sequence[int]) -> str:
+    return ", ".join(numbers.class_names[number] for number in classes)
+
+
+CHECKS: dict[str, Callable[[Numbers, str, Any], Outcome]] = {
     "below": below,
     "above": above,
+    "between": between,
+    "all_below": all_below,
     "spread_at_most": spread_at_most,
+    "levels_off": levels_off,
+    "lowest_are": lowest_are,
+    "highest_are": highest_are,
+    "below_average": below_average,
+    "above_average": above_average,
+    "mostly_taken_for": mostly_taken_for,
+    "pair_among": pair_among,
+}
+
+LISTED = {  # those whose limit is a list
+    "between",
+    "lowest_are",
+    "highest_are",
+    "below_average",
+    "above_average",
+    "mostly_taken_for",
+    "pair_among",
 }

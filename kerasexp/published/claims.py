@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictFloat, StrictInt, ValidationError, model_validator
 
@@ -16,14 +16,14 @@ from kerasexp.config.loading import parse_yaml
 from kerasexp.config.schema import Frozen
 from kerasexp.errors import UsageError, did_you_mean
 from kerasexp.evaluation.statistics import Interval, wilson
-from kerasexp.published.checks import CHECKS
+from kerasexp.published.checks import CHECKS, LISTED
 from kerasexp.published.words import metric_words
 
 Number = StrictInt | StrictFloat
 Provenance = Literal["S", "F", "O", "D", "A"]
 Split = Literal["train", "validation", "test"]
-Unit = Literal["share", "loss", "epochs", "count"]
-Scope = Literal["data", "network", "epoch", "training", "several"]
+Unit = Literal["share", "loss", "epochs", "count", "ratio", "seconds"]
+Scope = Literal["data", "network", "epoch", "training", "machine", "several"]
 
 
 class Check(Frozen):
@@ -32,17 +32,19 @@ class Check(Frozen):
     Attributes:
         name: of the function.
         metric: what it looks at, as in `Results.value`; `*` stands for every class or split.
-        limit: what it compares with.
+        limit: what it compares with: a number, or several (bounds, or class numbers) for the checks that ask for them.
     """
 
     name: str
     metric: str
-    limit: Number
+    limit: Number | tuple[Number, ...]
 
     @model_validator(mode="after")
     def _known(self) -> Check:
         if self.name not in CHECKS:
             raise ValueError(f"no check {self.name!r}. {did_you_mean(self.name, CHECKS)}")
+        if isinstance(self.limit, tuple) != (self.name in LISTED):
+            raise ValueError(f"{self.name}: limit must be {'a list' if self.name in LISTED else 'one number'}")
         return self
 
 
@@ -51,22 +53,27 @@ class Claim(Frozen):
 
     Attributes:
         study: whose claim it is.
-        experiment: which experiment it is about; None for any of the study's, or for several.
+        data: which of the study's data sets it is about; empty for several.
+        experiment: which experiment it is about; None for any on this data set, or for several.
         variants: of that experiment, sorted.
         table: heading it stands under.
         metric: path of the number in a run, as in `Results.value`; empty for a statement.
         value: the published number; None for a statement.
-        unit: `share` (0 to 1), `loss`, `epochs` or `count`.
+        unit: `share` (0 to 1), `loss`, `epochs`, `count`, `ratio` or `seconds`.
         n: images that the number was measured on.
-        proportion: whether it is k of n, so that binomial errors hold.
+        proportion: whether it is k of n (`count`: k itself), so that binomial errors hold.
         split: images that it was measured on.
         protocol: how it was measured, where that matters.
+        run: which of the study's runs of the same model, where its figures and tables come from different ones.
         margin: how far a rerun may be off; 0 for exact claims.
+        band: between what a rerun may lie, where that is not as far up as down; then there is no margin.
+        other_images: whether it was measured on test images that nobody can draw again.
         kind: `exact`, `small` (few test images: margin from their number), `band` or `qualitative`.
         source: where in the report.
         provenance: S stated in the report, F read off a figure, O from the author's code and files, D derived,
             A assumed.
-        scope: what of a run decides it: its data, its network, its first epochs, its whole training, or several runs.
+        scope: what of a run decides it: its data, its network, its first epochs, its whole training, the machine
+            (times: never comparable), or several runs.
         epoch: for the scope `epoch`, how many epochs a run needs.
         text: a statement in words.
         compares: for the scope `several`, the experiments that the statement is about.
@@ -75,6 +82,7 @@ class Claim(Frozen):
     """
 
     study: str
+    data: str = ""
     experiment: str | None = None
     variants: tuple[str, ...] = ()
     table: str = ""
@@ -85,7 +93,10 @@ class Claim(Frozen):
     proportion: bool = False
     split: Split | None = None
     protocol: str = ""
+    run: str = ""
     margin: Annotated[float, Field(ge=0)] = 0.0
+    band: tuple[float, float] | None = None
+    other_images: bool = False
     kind: Literal["exact", "small", "band", "qualitative"]
     source: str
     provenance: Provenance
@@ -100,10 +111,12 @@ class Claim(Frozen):
     def _consistent(self) -> Claim:
         if (self.kind == "qualitative") != (self.value is None) or (self.kind == "qualitative") != bool(self.text):
             raise ValueError("a statement has a text and no value, every other claim a value and no text")
-        if self.kind in ("small", "band") and not self.margin:
-            raise ValueError(f"{self.metric}: a {self.kind} claim needs a margin above 0")
-        if self.kind == "exact" and self.margin:
+        if self.kind in ("small", "band") and (not self.margin) == (self.band is None):
+            raise ValueError(f"{self.metric}: a {self.kind} claim needs a margin above 0, or a band instead")
+        if self.kind == "exact" and (self.margin or self.band):
             raise ValueError(f"{self.metric}: an exact claim has no margin")
+        if self.band and self.value is not None and not self.band[0] <= self.value <= self.band[1]:
+            raise ValueError(f"{self.metric}: {self.value} lies outside its own band")
         if self.proportion and self.n is None:
             raise ValueError(f"{self.metric}: a proportion needs its n")
         return self
@@ -111,48 +124,91 @@ class Claim(Frozen):
     @property
     def what(self) -> str:
         """The claim in words, without its number."""
-        return self.text or metric_words(self.metric)
+        run = f" ({self.run})" if self.run else ""
+        return self.text or metric_words(self.metric) + run
+
+    @property
+    def tolerance(self) -> Interval:
+        """Between what the difference of a rerun to the published number may lie."""
+        if self.band is None or self.value is None:
+            return -self.margin, self.margin
+        return self.band[0] - self.value, self.band[1] - self.value
 
     @property
     def interval(self) -> Interval | None:
         """The Wilson interval of a published proportion, else None."""
         if not self.proportion or self.n is None or self.value is None:
             return None
+        if self.unit == "count":
+            low, high = wilson(self.value, self.n)
+            return low * self.n, high * self.n
         return wilson(self.value * self.n, self.n)
 
 
 class StudyData(Frozen):
-    """The images that a study trained and tested on."""
+    """The images that a study trained and tested on.
+
+    Attributes:
+        name: catalog entry.
+        image_shape: height, width and channels, as the network gets them.
+        classes: how many.
+        train, validation, test: how many images; `validation` is 0 where the test images validated.
+        other_images: whether the study drew its test images without a seed, so that ours are others.
+    """
 
     name: str
     image_shape: tuple[int, int, int]
     classes: int
     train: int
+    validation: int = 0
     test: int
+    other_images: bool = False
 
 
 class _Margin(Frozen):
-    """A margin as a share of the published value, in absolute terms never below `at_least`."""
+    """A margin as a share of the published value or from the number of images, never below `at_least`.
 
-    relative: float
+    Attributes:
+        relative: share of the published value.
+        wilson: half the width of the Wilson interval that a proportion of this value and n has.
+    """
+
+    relative: float = 0.0
+    wilson: bool = False
     at_least: float = 0.0
 
+    def of(self, value: float, n: int | None, unit: Unit) -> float:
+        margin = self.relative * abs(value)
+        if self.wilson:
+            assert n is not None
+            low, high = wilson(value if unit == "count" else value * n, n)
+            margin = (high - low) / 2 * (n if unit == "count" else 1)
+        return max(round(margin, 6), self.at_least)
 
-class _Table(Frozen):
-    """A published table: a row per metric, a column per model; null where the source has no number."""
+
+class _Source(Frozen):
+    """What the claims of a table, a classification report or a confusion matrix share."""
 
     title: str
     source: str
     provenance: Provenance
+    split: Split | None = None
+    protocol: str = ""
+    run: str = ""
+    note: str = ""
+
+
+class _Table(_Source):
+    """A published table: a row per metric, a column per model; null where the source has no number."""
+
     kind: Literal["exact", "small", "band"]
     unit: Unit
     columns: tuple[str, ...]
     rows: dict[str, tuple[Number | None, ...]]
     margin: float | tuple[float, ...] | _Margin = 0.0
+    band: tuple[float, float] | None = None
     n: StrictInt | None = None
     proportion: bool = False
-    split: Split | None = None
-    protocol: str = ""
 
     @model_validator(mode="after")
     def _rectangular(self) -> _Table:
@@ -161,12 +217,54 @@ class _Table(Frozen):
             lengths.add(len(self.margin))
         if lengths != {len(self.columns)}:
             raise ValueError(f"{self.title}: every row needs {len(self.columns)} values, one per column")
+        if isinstance(self.margin, _Margin) and self.margin.wilson and self.n is None:
+            raise ValueError(f"{self.title}: a margin from the number of images needs n")
         return self
 
     def margin_of(self, column: int, value: float) -> float:
         if isinstance(self.margin, _Margin):
-            return max(round(self.margin.relative * abs(value), 6), self.margin.at_least)
+            return self.margin.of(value, self.n, self.unit)
         return self.margin[column] if isinstance(self.margin, tuple) else self.margin
+
+
+_FEW_IMAGES = _Margin(wilson=True, at_least=0.015)  # of one class: never narrower than the margin of all classes
+
+
+class _Report(_Source):
+    """A classification report of the test images: precision, recall, F1 and images of each class.
+
+    Margins are half the Wilson interval of a proportion of the class's images, at least 0.015.
+
+    Attributes:
+        column: the model.
+        classes: by class number.
+        macro, weighted: precision, recall and F1 of all classes.
+        margin: of the averages.
+        images_margin: how far the images of a class may be off; None where they are the same in every run.
+    """
+
+    column: str
+    classes: tuple[tuple[float, float, float, int], ...]
+    macro: tuple[float, float, float] | None = None
+    weighted: tuple[float, float, float] | None = None
+    margin: float = 0.015
+    images_margin: float | None = None
+
+
+class _Matrix(_Source):
+    """A confusion matrix of the test images, rows true: a claim per cell, as a share of the true class.
+
+    Margins are half the Wilson interval of the share, at least 0.015.
+    """
+
+    column: str
+    counts: tuple[tuple[int, ...], ...]
+
+    @model_validator(mode="after")
+    def _square(self) -> _Matrix:
+        if {len(row) for row in self.counts} != {len(self.counts)}:
+            raise ValueError(f"{self.title}: a confusion matrix is square")
+        return self
 
 
 class _Statement(Frozen):
@@ -179,6 +277,7 @@ class _Statement(Frozen):
     columns: tuple[str, ...] = ()
     compares: tuple[str, ...] = ()
     check: Check | None
+    run: str = ""
     note: str = ""
 
 
@@ -186,19 +285,40 @@ class _Study(Frozen):
     study: str
     title: str
     source: str
-    data: StudyData
-    columns: dict[str, str | None]
+    data: tuple[StudyData, ...]
+    columns: dict[str, dict[str, str | None]]
     tables: tuple[_Table, ...]
+    reports: tuple[_Report, ...] = ()
+    matrices: tuple[_Matrix, ...] = ()
     statements: tuple[_Statement, ...]
 
     @model_validator(mode="after")
-    def _known_columns(self) -> _Study:
+    def _known_names(self) -> _Study:
+        names = [data.name for data in self.data]
+        if list(self.columns) != names:
+            raise ValueError(f"columns need one group per data set, in the order {', '.join(names)}")
+        known = [name for group in self.columns.values() for name in group]
+        if len(known) != len(set(known)):
+            raise ValueError("a column stands under two data sets")
         named = [name for table in self.tables for name in table.columns]
+        named += [report.column for report in self.reports] + [matrix.column for matrix in self.matrices]
         named += [name for statement in self.statements for name in (*statement.columns, *statement.compares)]
         for name in named:
-            if name not in self.columns:
-                raise ValueError(f"unknown column {name!r}. {did_you_mean(name, self.columns)}")
+            if name not in known:
+                raise ValueError(f"unknown column {name!r}. {did_you_mean(name, known)}")
         return self
+
+    def model(self, column: str) -> dict[str, Any]:
+        """What a claim says of its model: data set, experiment, variants; `kmnist_cnn + augment10` names both."""
+        data = next(data for data in self.data if column in self.columns[data.name])
+        experiment, *variants = (part.strip() for part in (self.columns[data.name][column] or "").split("+"))
+        return {
+            "study": self.study,
+            "data": data.name,
+            "experiment": experiment or None,
+            "variants": tuple(sorted(variants)),
+            "other_images": data.other_images,
+        }
 
 
 def _folder() -> Traversable:
@@ -225,9 +345,9 @@ def _study(name: str) -> _Study:
         raise UsageError(f"{file} is no list of claims: {error}") from None
 
 
-def study_data(name: str) -> StudyData:
-    """The images of a study."""
-    return _study(name).data
+def study_data(study: str, data: str) -> StudyData:
+    """The images of one of a study's data sets."""
+    return next(one for one in _study(study).data if one.name == data)
 
 
 @functools.cache
@@ -243,13 +363,16 @@ def claims(study: str) -> tuple[Claim, ...]:
     'parameters'
     """
     content = _study(study)
-    numbers = [claim for table in content.tables for claim in _numbers(content, table)]
-    statements = [claim for statement in content.statements for claim in _statements(content, statement)]
-    return (*numbers, *statements)
+    return (
+        *(claim for table in content.tables for claim in _numbers(content, table)),
+        *(claim for report in content.reports for claim in _scores(content, report)),
+        *(claim for matrix in content.matrices for claim in _cells(content, matrix)),
+        *(claim for statement in content.statements for claim in _statements(content, statement)),
+    )
 
 
 def claims_for(experiment: str, variants: Iterable[str] = ()) -> tuple[Claim, ...]:
-    """The claims about one run of an experiment with these variants, those about every run of its study included.
+    """The claims about one run of an experiment with these variants, those about every run on its data set included.
 
     Args:
         experiment: its name.
@@ -260,14 +383,11 @@ def claims_for(experiment: str, variants: Iterable[str] = ()) -> tuple[Claim, ..
     """
     chosen = tuple(sorted(variants))
     for study in studies():
-        every = claims(study)
-        if any(claim.experiment == experiment and claim.variants == chosen for claim in every):
-            return tuple(
-                claim
-                for claim in every
-                if claim.scope != "several"
-                and (claim.experiment is None or claim.experiment == experiment and claim.variants == chosen)
-            )
+        every = [claim for claim in claims(study) if claim.scope != "several"]
+        own = [claim for claim in every if claim.experiment == experiment and claim.variants == chosen]
+        if own:
+            data = own[0].data
+            return tuple(claim for claim in every if claim in own or (claim.experiment, claim.data) == (None, data))
     return ()
 
 
@@ -277,45 +397,89 @@ def _numbers(study: _Study, table: _Table) -> Iterator[Claim]:
         for column, value in enumerate(values):
             if value is None:
                 continue
-            experiment, variants = _model(study.columns[table.columns[column]])
-            margin = table.margin_of(column, value)
+            margin = 0.0 if table.band else table.margin_of(column, value)
             scope, epoch = _scope(metric, value, margin)
             yield Claim(
-                study=study.study,
-                experiment=experiment,
-                variants=variants,
+                **study.model(table.columns[column]),
+                **shared,
                 table=table.title,
                 metric=metric,
                 value=value,
                 margin=margin,
                 scope=scope,
                 epoch=epoch,
+            )
+
+
+def _scores(study: _Study, report: _Report) -> Iterator[Claim]:
+    shared = study.model(report.column) | _shared(report)
+    score: dict[str, Any] = {**shared, "split": "test", "unit": "share", "scope": "training"}
+    for number, (*values, images) in enumerate(report.classes):
+        for name, value in zip(("precision", "recall", "f1"), values, strict=True):
+            yield Claim(
+                **score,
+                metric=f"test.per_class.{number}.{name}",
+                value=value,
+                n=images,
+                proportion=name == "recall",
+                kind="small",
+                margin=_FEW_IMAGES.of(value, images, "share"),
+            )
+    for average in ("macro", "weighted"):
+        for name, value in zip(("precision", "recall", "f1"), getattr(report, average) or (), strict=False):
+            total = sum(images for *_, images in report.classes)
+            metric = f"test.{average}.{name}"
+            yield Claim(**score, metric=metric, value=value, n=total, kind="band", margin=report.margin)
+    if report.images_margin is not None:
+        for number, (*_, images) in enumerate(report.classes):
+            yield Claim(
                 **shared,
+                metric=f"data.test.images.{number}",
+                value=images,
+                unit="count",
+                kind="band",
+                margin=report.images_margin,
+                scope="data",
+            )
+
+
+def _cells(study: _Study, matrix: _Matrix) -> Iterator[Claim]:
+    shared = study.model(matrix.column) | _shared(matrix)
+    for true, row in enumerate(matrix.counts):
+        for predicted, count in enumerate(row):
+            yield Claim(
+                **shared | {"split": "test"},
+                metric=f"test.confusion.{true}.{predicted}",
+                value=count / sum(row),
+                unit="share",
+                n=sum(row),
+                proportion=True,
+                kind="small",
+                margin=_FEW_IMAGES.of(count / sum(row), sum(row), "share"),
+                scope="training",
             )
 
 
 def _statements(study: _Study, statement: _Statement) -> Iterator[Claim]:
     shared = statement.model_dump(exclude={"columns", "compares", "check"})
-    for model in [study.columns[name] for name in statement.columns] or [None]:
-        experiment, variants = _model(model)
+    for model in [study.model(name) for name in statement.columns] or [{"study": study.study}]:
         yield Claim(
-            study=study.study,
-            experiment=experiment,
-            variants=variants,
+            **model,
+            **shared,
             table="Statements",
             kind="qualitative",
-            compares=tuple(study.columns[name] or "" for name in statement.compares),
+            compares=tuple(_named(study.model(name)) for name in statement.compares),
             check=statement.check,
-            **shared,
         )
 
 
-def _model(column: str | None) -> tuple[str | None, tuple[str, ...]]:
-    """`kmnist_cnn + augment10` -> experiment and variants."""
-    if column is None:
-        return None, ()
-    experiment, *variants = (part.strip() for part in column.split("+"))
-    return experiment, tuple(sorted(variants))
+def _shared(source: _Source) -> dict[str, Any]:
+    """The part of a report or a matrix that every claim of it repeats."""
+    return source.model_dump(include={*_Source.model_fields} - {"title"}) | {"table": source.title}
+
+
+def _named(model: dict[str, Any]) -> str:
+    return " + ".join([model["experiment"] or "", *model["variants"]])
 
 
 def _scope(metric: str, value: float, margin: float) -> tuple[Scope, int | None]:
@@ -323,6 +487,8 @@ def _scope(metric: str, value: float, margin: float) -> tuple[Scope, int | None]
     head = metric.partition(".")[0]
     if head in ("data", "parameters"):
         return ("data" if head == "data" else "network"), None
+    if re.match(r"(history\.)?seconds", metric):
+        return "machine", None
     if metric.startswith("history.reaches."):
         return "epoch", math.ceil(value + margin)
     after = re.fullmatch(r"history\.\w*(?:loss|accuracy)@(\d+)", metric)

@@ -8,17 +8,20 @@ from typing import Any
 
 from kerasexp.config.loading import load_experiment
 from kerasexp.config.schema import Experiment
-from kerasexp.published.claims import Claim, study_data
+from kerasexp.published.claims import Claim, StudyData, study_data
 
 _NETWORK = ("network", "model")
+_START = {"imagenet": "ImageNet"}
+_INSTEAD = {"imagenet": "ImageNet", "random": "random weights"}
 
 
 def comparable(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim) -> tuple[str, ...]:
     """Why a run and a claim are not comparable. This function alone decides; what it refuses gets no verdict.
 
     A claim about the network needs only the network and images of the study's shape; one about the data only the data.
-    All others need the recipe `published` with the settings of the claim's own configuration (the seed apart), the
-    complete data set and the precision of the study. A claim about epoch e is served by every such run that passed
+    A time is never comparable: nobody has the study's machine. All others need the recipe `published` with the settings
+    of the claim's own configuration (the seed apart), the complete data set, the published weights where the study
+    started from such, and the precision of the study. A claim about epoch e is served by every such run that passed
     epoch e, all others by runs that went to their own end: stopping early by the recipe's rule is one.
 
     Args:
@@ -31,6 +34,8 @@ def comparable(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim
     """
     if claim.scope == "several":
         return ("a statement about several runs",)
+    if claim.scope == "machine":
+        return ("a time on another machine",)
     if claim.scope == "network":
         return _network(experiment, manifest, claim)
     if claim.scope == "data":
@@ -38,7 +43,8 @@ def comparable(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim
     claimed = _claimed(claim)
     reasons = [*_recipe(experiment, claim, claimed), *_data(experiment, manifest, claim)]
     if experiment.recipe == claimed.recipe:
-        reasons += [*_precision(experiment, manifest, claimed), *_length(experiment, manifest, claim, claimed)]
+        reasons += [*_weights(experiment, manifest, claimed), *_precision(experiment, manifest, claimed)]
+        reasons += _length(experiment, manifest, claim, claimed)
     return tuple(reasons)
 
 
@@ -53,8 +59,10 @@ def _claimed(claim: Claim) -> Experiment:
 
 
 def _network(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim) -> tuple[str, ...]:
-    study, ours, theirs = study_data(claim.study), experiment.settings(), _claimed(claim).settings()
+    study, ours, theirs = _study(claim), experiment.settings(), _claimed(claim).settings()
     reasons = _differences({key: ours[key] for key in _NETWORK}, {key: theirs[key] for key in _NETWORK})
+    if claim.metric == "parameters.trainable":
+        reasons += _differences(_trained_part(ours), _trained_part(theirs))
     data = manifest.get("data", {})
     shape, classes = tuple(data.get("image_shape", ())), len(data.get("class_names", ()))
     if shape != study.image_shape:
@@ -64,8 +72,14 @@ def _network(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim) 
     return tuple(reasons)
 
 
+def _trained_part(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the trained part of the network begins, in the last stage."""
+    stages = settings.get("stages") or [{}]
+    return {"trainable_from": stages[-1].get("trainable_from", settings.get("trainable_from"))}
+
+
 def _data(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim) -> tuple[str, ...]:
-    study, data = study_data(claim.study), manifest.get("data", {})
+    study, data = _study(claim), manifest.get("data", {})
     name, remarks = data.get("name", experiment.data.name), tuple(data.get("remarks", ()))
     if name != study.name or experiment.data.name != study.name:
         other = experiment.data.name if name == study.name else name
@@ -73,16 +87,28 @@ def _data(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim) -> 
     if remarks:
         return remarks
     counts = data.get("counts", {})
-    held_out = counts.get("validation", ()) if experiment.data.validation == "split" else ()
-    if held_out and claim.scope == "data":
-        return (f"{sum(held_out):,} training images held out for validation",)
-    found = {"training": sum(counts.get("train", ())) + sum(held_out), "test": sum(counts.get("test", ()))}
-    complete = {"training": study.train, "test": study.test}
+    held_out = sum(counts.get("validation", ())) if experiment.data.validation != "test" else 0
+    if claim.scope == "data" and held_out != study.validation and _needs_split(claim):
+        instead = f" instead of {study.validation:,}" if study.validation else ""
+        return (f"{held_out:,} training images held out for validation{instead}",)
+    training = "training and validation" if study.validation else "training"
+    found = {training: sum(counts.get("train", ())) + held_out, "test": sum(counts.get("test", ()))}
+    complete = {training: study.train + study.validation, "test": study.test}
     return tuple(
         f"not the complete data set: {found[split]:,} {split} images instead of {complete[split]:,}"
         for split in complete
         if found[split] != complete[split]
     )
+
+
+def _study(claim: Claim) -> StudyData:
+    return study_data(claim.study, claim.data)
+
+
+def _needs_split(claim: Claim) -> bool:
+    """Whether it matters to a claim about the data which of the images that are no test images validate."""
+    metric = claim.check.metric if claim.check else claim.metric
+    return not metric.startswith(("data.test.", "data.train+validation"))
 
 
 def _recipe(experiment: Experiment, claim: Claim, claimed: Experiment) -> list[str]:
@@ -95,10 +121,33 @@ def _recipe(experiment: Experiment, claim: Claim, claimed: Experiment) -> list[s
 
 
 def _what_trains(experiment: Experiment) -> dict[str, Any]:
-    """The settings without those whose difference has a reason of its own: data set, number of epochs, precision."""
+    """The settings without those whose difference has a reason of its own: data set, weights, epochs, precision."""
     settings = experiment.settings()
     data = {key: value for key, value in settings["data"].items() if key != "name"}
-    return {key: value for key, value in settings.items() if key not in ("epochs", "precision")} | {"data": data}
+    apart = ("epochs", "precision", "pretrained")
+    return {key: value for key, value in settings.items() if key not in apart} | {"data": data}
+
+
+def _weights(experiment: Experiment, manifest: Mapping[str, Any], claimed: Experiment) -> list[str]:
+    """What the training started from, backbone by backbone; a file that proved to be the official one is ImageNet's."""
+    ours, theirs = (one.settings().get("pretrained") or {} for one in (experiment, claimed))
+    reasons = []
+    for backbone in [*theirs, *(backbone for backbone in ours if backbone not in theirs)]:
+        our, their = ours.get(backbone, "random"), theirs.get(backbone, "random")
+        found = manifest.get("pretrained", {}).get(backbone, {})
+        if our != their and not (their == "imagenet" and our != "random" and found.get("official")):
+            reasons.append(f"{_START.get(our, our)} weights instead of {_INSTEAD.get(their, their)}")
+    return list(dict.fromkeys(reasons))
+
+
+def remarks(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a reader should know of a run's data and weights though it changes no verdict."""
+    weights = [
+        f"altered copy of the {backbone} weights: {found.get('altered') or 'not the official file'}"
+        for backbone, found in (manifest.get("pretrained") or {}).items()
+        if found.get("source") != "random" and not found.get("official", True)
+    ]
+    return (*manifest.get("data", {}).get("notes", ()), *weights)
 
 
 def _precision(experiment: Experiment, manifest: Mapping[str, Any], claimed: Experiment) -> list[str]:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kerasexp import files
 from kerasexp.evaluation.statistics import Interval, wilson
 from kerasexp.runs import Run
+
+_SPLITS = ("test", "train", "validation")
+_COUNTED = ("errors", "confusion.", "confused.")
+_OVER_ALL: dict[str, Callable[[Sequence[float]], float]] = {
+    "max": max,
+    "min": min,
+    "sum": math.fsum,
+    "mean": lambda values: math.fsum(values) / len(values),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,19 +50,37 @@ class Results:
             run.manifest, files.read_json(metrics) if metrics.exists() else {}, read_history(run.path("history.csv"))
         )
 
+    @property
+    def class_names(self) -> Sequence[str]:
+        """One per label; empty while the data is unknown."""
+        return _walk(self.manifest, ["data", "class_names"]) or ()
+
     def value(self, metric: str) -> float | None:
         """One number.
 
         Args:
-            metric: `test.…` or `train.…` for a path in the table's part of `metrics.json` (`test.macro.f1`,
-                `test.per_class.3.recall`), `history.<column>@<epoch, final or best>` (the column `gap` is validation
-                minus training loss), `history.reaches.<column>@<level>` for the first epoch at that level,
-                `history.lr_drops` for the number of drops and `history.lr_drops@<k>` for the first epoch after drop k,
-                `data.<split>.images`, `data.<split>.share.<class>`, `parameters.total`, `epochs_run`, `best_epoch`.
+            metric: one of these paths:
+
+                * `test.…`, `train.…` and `validation.…`: a path in that part of `metrics.json` that belongs to the
+                  weights of the recipe's table (`test.macro.f1`, `test.per_class.3.recall`, `validation.loss`);
+                * `test.errors`: wrong images; `test.confusion.<true>.<predicted>`: share of the true class that was
+                  taken for the other; `test.confused.<a>.<b>`: images of either class taken for the other;
+                * `history.<column>@<place>`: the place is an epoch, `final`, `best` (the run's best epoch), or `max`,
+                  `min`, `mean` and `sum` over all epochs. The columns `gap` and `accuracy_gap` are validation minus
+                  training loss and accuracy. `history.epoch.<column>@<max or min>` is the first epoch with that value,
+                  `history.reaches.<column>@<level>` the first at that level, `history.lr_drops` the number of drops
+                  and `history.lr_drops@<k>` the first epoch after drop k;
+                * `data.<splits>.images`, `data.<splits>.images.<class>`, `data.<splits>.share.<class>` and
+                  `data.<splits>.imbalance` (largest to smallest class), where splits may be joined
+                  (`train+validation`); `data.train.channel_mean.<k>`, `data.train.channel_std.<k>` (all pixels) and
+                  `data.train.channel_std_per_image.<k>` from the manifest's `data.channels.<mean, std,
+                  std_per_image>`, of pixels from 0 to 1;
+                * everything else as it stands in the manifest: `parameters.total`, `parameters.trainable`,
+                  `epochs_run`, `best_epoch`, `seconds`.
         """
         head, _, rest = metric.partition(".")
-        if head in ("test", "train"):
-            return _number(self._part(head, *rest.split(".")))
+        if head in _SPLITS:
+            return self._counted(head, *rest.split(".")) if rest.startswith(_COUNTED) else self._score(head, rest)
         if head == "history":
             return self._from_history(rest)
         if head == "data":
@@ -60,20 +88,22 @@ class Results:
         return _number(_walk(self.manifest, metric.split(".")))
 
     def values(self, pattern: str) -> list[float]:
-        """All numbers of a path in which `*` stands for every class, or for training and test set."""
+        """All numbers of a path in which `*` stands for every class, every epoch, or for training and test set."""
         if "*" not in pattern:
             value = self.value(pattern)
             return [] if value is None else [value]
         start, _, rest = pattern.partition("*")
-        choices = (
-            ("train", "test") if start == "data." else range(len(_walk(self.manifest, ["data", "class_names"]) or ()))
-        )
+        choices: Sequence[Any] = range(len(self.class_names))
+        if start == "data.":
+            choices = ("train", "test")
+        elif start.endswith("@"):
+            choices = [int(row["epoch"]) for row in self.history]
         return [value for choice in choices for value in self.values(f"{start}{choice}{rest}")]
 
     def interval(self, metric: str) -> Interval | None:
         """The 95 % interval that this one run gives: sampling error of its images, where it can be had."""
         head, _, rest = metric.partition(".")
-        if head in ("test", "train"):
+        if head in _SPLITS:
             kept = self._part(head, *rest.split("."))
             if isinstance(kept, Mapping):
                 low, high = kept["interval"]
@@ -90,11 +120,39 @@ class Results:
         table = self.metrics.get("table_weights", "")
         return _walk(self.metrics, ["weights", table, split, *path])
 
+    def _score(self, split: str, path: str) -> float | None:
+        return _number(self._part(split, *path.split(".")))
+
+    def _counted(self, split: str, what: str, *classes: str) -> float | None:
+        """Numbers that are counted from the confusion matrix."""
+        confusion = self._part(split, "confusion_matrix")
+        if confusion is None:
+            return None
+        if what == "errors":
+            return sum(map(sum, confusion)) - sum(row[number] for number, row in enumerate(confusion))
+        first, second = map(int, classes)
+        if max(first, second) >= len(confusion):
+            return None
+        if what == "confused":
+            return confusion[first][second] + confusion[second][first]
+        return confusion[first][second] / sum(confusion[first]) if sum(confusion[first]) else None
+
     def _binomial(self, split: str, path: str) -> Interval | None:
         """Recall is a proportion of a class's images, precision of the images put into it."""
         value = self.value(f"{split}.{path}")
         if value is None:
             return None
+        if path.startswith(_COUNTED):
+            what, *classes = path.split(".")
+            confusion = self._part(split, "confusion_matrix")
+            if what == "confusion":
+                images = sum(confusion[int(classes[0])])
+                return wilson(value * images, images)
+            images = sum(map(sum, confusion))
+            low, high = wilson(value, images)
+            return low * images, high * images
+        if path == "weighted.recall":  # the accuracy by another name
+            return self.interval(f"{split}.accuracy")
         if path == "macro.recall":  # with equally large classes it is the accuracy
             supports = {row["support"] for row in self._part(split, "per_class")}
             return self.interval(f"{split}.accuracy") if len(supports) == 1 else None
@@ -117,28 +175,42 @@ class Results:
             if not place:
                 return len(drops) if self.history else None
             return drops[int(place) - 1] if int(place) <= len(drops) else None
+        if name.startswith("epoch."):
+            column = name.removeprefix("epoch.")
+            extreme = self._from_history(f"{column}@{place}")
+            return next((int(row["epoch"]) for row in self.history if _column(row, column) == extreme), None)
+        if place in _OVER_ALL:
+            values = [value for row in self.history if (value := _column(row, name)) is not None]
+            return _OVER_ALL[place](values) if values else None
         row = self._row(place)
-        if row is None:
-            return None
-        if name == "gap":
-            return row["val_loss"] - row["loss"] if "val_loss" in row else None
-        return row.get(name)
+        return None if row is None else _column(row, name)
 
     def _row(self, place: str) -> Mapping[str, float] | None:
         if place == "final":
             return self.history[-1] if self.history else None
         if place == "best":
+            best = self.manifest.get("best_epoch")
+            if best is not None:
+                return next((row for row in self.history if row["epoch"] == best), None)
             validated = [row for row in self.history if "val_loss" in row]
             return min(validated, key=lambda row: row["val_loss"], default=None)
         return next((row for row in self.history if row["epoch"] == int(place)), None)
 
-    def _of_data(self, split: str, *path: str) -> float | None:
-        counts = _walk(self.manifest, ["data", "counts", split])
-        if not counts:
+    def _of_data(self, splits: str, what: str, *number: str) -> float | None:
+        if what.startswith("channel_"):
+            return _walk(self.manifest, ["data", "channels", what.removeprefix("channel_"), *number])
+        parts = [_walk(self.manifest, ["data", "counts", split]) or () for split in splits.split("+")]
+        counts = [sum(of_class) for of_class in zip(*(part for part in parts if part), strict=True)]
+        if not sum(counts):
             return None
-        if path[0] == "images":
-            return self._images(split)
-        return counts[int(path[1])] / sum(counts)
+        if what == "imbalance":
+            return max(counts) / min(counts) if min(counts) else None
+        if not number:
+            return sum(counts)
+        position = int(number[0])
+        if position >= len(counts):
+            return None
+        return counts[position] if what == "images" else counts[position] / sum(counts)
 
     def _images(self, split: str) -> int:
         return sum(_walk(self.manifest, ["data", "counts", split]) or ())
@@ -158,6 +230,15 @@ def _walk(content: Any, path: Sequence[str]) -> Any:
         else:
             return None
     return content
+
+
+def _column(row: Mapping[str, float], name: str) -> float | None:
+    """A value of one epoch; the gaps are validation minus training."""
+    pairs = {"gap": ("val_loss", "loss"), "accuracy_gap": ("val_accuracy", "accuracy")}
+    if name not in pairs:
+        return row.get(name)
+    validation, training = (row.get(column) for column in pairs[name])
+    return None if validation is None or training is None else validation - training
 
 
 def _number(found: Any) -> float | None:

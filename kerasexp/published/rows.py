@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
+from kerasexp.config.schema import Experiment
 from kerasexp.evaluation.statistics import Interval
 from kerasexp.published.claims import Claim, claims_for
-from kerasexp.published.comparison import comparable
+from kerasexp.published.comparison import comparable, remarks
 from kerasexp.published.results import Results
 from kerasexp.published.verdicts import Verdict, judge, judge_statement
 from kerasexp.runs import Run
@@ -40,7 +42,8 @@ class Row:
 def rows(run: Run) -> list[Row]:
     """Every claim about a run's experiment and variants beside the run's own numbers.
 
-    A run with variants that nobody published stands beside the claims of the bare experiment, not comparable.
+    A run with variants that nobody published stands beside the claims of as many of them as somebody did, not
+    comparable.
 
     Args:
         run: a run, finished or not.
@@ -52,9 +55,18 @@ def rows(run: Run) -> list[Row]:
         DataError: if the run folder is damaged.
     """
     experiment, results = run.experiment, Results.of(run)
-    notes = tuple(results.manifest.get("data", {}).get("notes", ()))
-    found = claims_for(experiment.name, experiment.variants) or claims_for(experiment.name)
+    notes = remarks(results.manifest)
+    found = _nearest(experiment)
     return [_row(claim, results, comparable(experiment, results.manifest, claim), notes) for claim in found]
+
+
+def _nearest(experiment: Experiment) -> tuple[Claim, ...]:
+    """The claims about the experiment with all its variants, or with as many of them as were published."""
+    for many in range(len(experiment.variants), -1, -1):
+        for variants in itertools.combinations(experiment.variants, many):
+            if found := claims_for(experiment.name, variants):
+                return found
+    return ()
 
 
 def _row(claim: Claim, results: Results, reasons: tuple[str, ...], notes: tuple[str, ...]) -> Row:

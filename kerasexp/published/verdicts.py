@@ -1,7 +1,8 @@
 """What our numbers allow to say of a published one.
 
 The difference d (mean of our runs minus published) has a 95 % interval I; the claim's margin M was fixed before any of
-our runs. I inside [-M, M]: reproduced. I and [-M, M] apart: not reproduced. Everything else: cannot tell.
+our runs. I inside [-M, M]: reproduced. I and [-M, M] apart: not reproduced. Everything else: cannot tell. Where the
+claim has a band instead of a margin, what d may be is the band minus the published value.
 """
 
 from __future__ import annotations
@@ -45,17 +46,22 @@ class Verdict:
 
 
 def judge(claim: Claim, values: Sequence[float], intervals: Sequence[Interval | None] = ()) -> Verdict:
-    """Judges a published number by comparable runs on the study's own test images.
+    """Judges a published number by comparable runs.
+
+    What the data or the network alone decides is measured without error: the difference is judged as it is.
 
     The published number is one run. From three seeds on, the interval is therefore that of one more run,
-    t(n-1) * s * sqrt(1 + 1/n). Below, it is the sampling error of the images in both numbers: Newcombe's for
-    proportions; where the published number has no interval of its own (F1), it is given the width of ours, which is
-    near it and of the same images. A metric without sampling error (losses, epochs) says nothing before the third seed.
+    t(n-1) * s * sqrt(1 + 1/n); on the study's own images their sampling error cancels, on others (a split that the
+    study drew without a seed) that of both numbers is added in quadrature. Below three seeds, the interval is the
+    sampling error of the images in both numbers: Newcombe's for proportions; where the published number has no interval
+    of its own (F1), it is given the width of ours, which is near it and of as many images. A metric without sampling
+    error (losses, epochs) says nothing before the third seed.
 
     Args:
         claim: a claim with a value.
         values: the metric of each run.
-        intervals: the 95 % interval of each run's value, as far as there is one; looked at below three runs.
+        intervals: the 95 % interval of each run's value, as far as there is one; looked at below three runs, and where
+            the study's test images were others.
 
     Returns:
         The verdict.
@@ -67,20 +73,27 @@ def judge(claim: Claim, values: Sequence[float], intervals: Sequence[Interval | 
     difference = float(np.mean(values)) - claim.value
     if claim.kind == "exact":
         return _exact(claim, values, difference)
+    if claim.scope in ("data", "network"):
+        interval = difference, difference
+        return Verdict(_status(interval, claim.tolerance), _where(claim, difference, interval), difference, interval)
     provisional = _provisional(len(values))
+    known = [interval for interval in intervals if interval is not None]
+    sampled = claim.other_images and claim.split in ("test", "validation")
+    if (provisional or sampled) and len(known) < len(values):
+        reason = (
+            f"needs {ENOUGH_SEEDS} seeds: one run does not show how far this number varies"
+            if provisional
+            else "the study's images were others, and how far this number varies between images is not known"
+        )
+        return Verdict("cannot tell", reason, difference, None, provisional)
+    sampling = _sampling_error(claim, values, known) if provisional or sampled else (difference, difference)
     if provisional:
-        known = [interval for interval in intervals if interval is not None]
-        if len(known) < len(values):
-            reason = f"needs {ENOUGH_SEEDS} seeds: one run does not show how far this number varies"
-            return Verdict("cannot tell", reason, difference, None, provisional)
-        interval = _sampling_error(claim, values, known)
-        missing = f"needs {ENOUGH_SEEDS} seeds"
+        interval, missing = sampling, f"needs {ENOUGH_SEEDS} seeds"
     else:
         deviation = float(np.std(values, ddof=1))
-        half = prediction_half_width(deviation, len(values))
-        interval = difference - half, difference + half
-        missing = _seeds_missing(claim, difference, deviation, len(values))
-    status, reason = _status(interval, claim.margin), _where(claim, difference, interval)
+        interval = _widened(difference, sampling, prediction_half_width(deviation, len(values)))
+        missing = _seeds_missing(claim, difference, sampling, deviation, len(values))
+    status, reason = _status(interval, claim.tolerance), _where(claim, difference, interval)
     if status == "cannot tell":
         reason = f"{missing}: {reason}"
     return Verdict(status, reason, difference, interval, provisional)
@@ -125,22 +138,31 @@ def _exact(claim: Claim, values: Sequence[float], difference: float) -> Verdict:
     return Verdict("not reproduced", f"{ours} instead of {claim.value:,}", difference, (difference, difference))
 
 
-def _status(interval: Interval, margin: float) -> Status:
-    low, high = interval
-    if -margin - ROUNDING <= low and high <= margin + ROUNDING:
+def _status(interval: Interval, tolerance: Interval) -> Status:
+    (low, high), (least, most) = interval, tolerance
+    if least - ROUNDING <= low and high <= most + ROUNDING:
         return "reproduced"
-    if low > margin + ROUNDING or high < -margin - ROUNDING:
+    if low > most + ROUNDING or high < least - ROUNDING:
         return "not reproduced"
     return "cannot tell"
 
 
-def _seeds_missing(claim: Claim, difference: float, deviation: float, seeds: int) -> str:
+def _widened(difference: float, sampling: Interval, half: float) -> Interval:
+    """The interval from the seeds' half width and the sampling error, in quadrature; without the latter +-half."""
+    low, high = sampling
+    return difference - math.hypot(half, difference - low), difference + math.hypot(half, high - difference)
+
+
+def _seeds_missing(claim: Claim, difference: float, sampling: Interval, deviation: float, seeds: int) -> str:
     """How many more seeds would decide a claim, if mean and spread stayed what they are."""
-    distance = abs(abs(difference) - claim.margin)  # the interval must be shorter than this to either side
-    if special.ndtri(0.975) * deviation >= distance:
+
+    def undecided(half: float) -> bool:
+        return _status(_widened(difference, sampling, half), claim.tolerance) == "cannot tell"
+
+    if undecided(special.ndtri(0.975) * deviation):
         return "no number of seeds would decide it, one published run of so noisy a method says too little"
     for more in range(1, MOST_SEEDS):
-        if prediction_half_width(deviation, seeds + more) < distance:
+        if not undecided(prediction_half_width(deviation, seeds + more)):
             return f"{more} more {'seed' if more == 1 else 'seeds'} would decide it"
     return f"more than {MOST_SEEDS} more seeds would be needed"
 
@@ -148,13 +170,16 @@ def _seeds_missing(claim: Claim, difference: float, deviation: float, seeds: int
 def _where(claim: Claim, difference: float, interval: Interval) -> str:
     low, high = (_signed(bound, claim.unit) for bound in interval)
     unit = " pp" if claim.unit == "share" else ""
-    margin = _signed(claim.margin, claim.unit).removeprefix("+")
-    return f"difference {_signed(difference, claim.unit)}{unit}, 95 % interval {low} to {high}, margin ±{margin}{unit}"
+    margin = "±" + _signed(claim.margin, claim.unit).removeprefix("+")
+    if claim.band:
+        margin = " to ".join(_signed(bound, claim.unit) for bound in claim.tolerance)
+    spread = f", 95 % interval {low} to {high}" if interval[0] < interval[1] else ""
+    return f"difference {_signed(difference, claim.unit)}{unit}{spread}, margin {margin}{unit}"
 
 
 def _signed(amount: float, unit: Unit | None) -> str:
     if unit == "share":
         return f"{100 * amount:+.2f}"
-    if unit == "loss":
+    if unit in ("loss", "ratio"):
         return f"{amount:+.4f}"
     return f"{amount:+.1f}" if not math.isclose(amount, round(amount)) else f"{round(amount):+d}"

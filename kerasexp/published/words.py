@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-_SPLITS = {"test": "test", "train": "training images", "data.train": "training images", "data.test": "test images"}
-_SCORES = {"f1": "F1", "auc_micro": "area under the ROC curve"}
+_SPLITS = {"test": "test", "validation": "validation", "train": "training images"}
+_PARTS = {"train": "training", "validation": "validation", "test": "test"}
+_SCORES = {"f1": "F1", "auc_micro": "area under the ROC curve", "errors": "wrong images"}
 _CURVES = {
     "val_loss": "validation loss",
     "val_accuracy": "validation accuracy",
     "loss": "training loss",
     "accuracy": "training accuracy",
     "gap": "validation minus training loss",
+    "accuracy_gap": "validation minus training accuracy",
 }
-_PLACES = {"final": "in the last epoch", "best": "in the best epoch"}
+_PLACES = {"final": "in the last epoch", "best": "in the best epoch", "0": "before the training"}
+_EXTREMES = {"max": "highest", "min": "lowest"}
+_CHANNELS = {"0": "first", "1": "second", "2": "third"}
+_WHOLE = {
+    "epochs_run": "epochs",
+    "best_epoch": "best epoch",
+    "parameters.total": "parameters",
+    "parameters.trainable": "trained parameters",
+    "seconds": "seconds of training",
+    "history.seconds@sum": "seconds of all epochs",
+    "history.seconds@mean": "seconds per epoch",
+}
 
 
 def metric_words(metric: str) -> str:
@@ -23,23 +36,56 @@ def metric_words(metric: str) -> str:
     'F1 of class 3, test'
     >>> metric_words("history.val_accuracy@12")
     'validation accuracy after epoch 12'
+    >>> metric_words("history.epoch.val_accuracy@max")
+    'epoch of the highest validation accuracy'
+    >>> metric_words("test.confusion.5.3")
+    'class 5 taken for class 3, test'
     """
+    if metric in _WHOLE:
+        return _WHOLE[metric]
     head, _, rest = metric.partition(".")
-    if head in ("test", "train"):
-        *average, score = rest.split(".")
-        score = _SCORES.get(score, score)
-        if average[:1] == ["per_class"]:
-            score = f"{score} of class {average[1]}"
-        elif average:
-            score = f"{average[0]} {score}"
-        return f"{score}, {_SPLITS[head]}"
-    if metric.startswith("history.reaches."):
-        curve, _, level = rest.removeprefix("reaches.").partition("@")
-        return f"first epoch with {_CURVES[curve]} of {level}"
+    if head in _SPLITS:
+        return f"{_score(*rest.split('.'))}, {_SPLITS[head]}"
     if head == "history":
-        curve, _, place = rest.partition("@")
-        if curve == "lr_drops":
-            return f"first epoch after learning rate drop {place}" if place else "learning rate drops"
-        return f"{_CURVES[curve]} {_PLACES.get(place, f'after epoch {place}')}"
-    words = {"epochs_run": "epochs", "best_epoch": "best epoch", "parameters.total": "parameters"}
-    return words.get(metric) or _SPLITS.get(metric.removesuffix(".images"), metric)
+        return _course(rest)
+    return _images(*rest.split(".")) if head == "data" else metric
+
+
+def _score(*path: str) -> str:
+    if path[0] == "confusion":
+        return f"class {path[1]} taken for class {path[2]}"
+    if path[0] == "confused":
+        return f"classes {path[1]} and {path[2]} taken for each other"
+    score = _SCORES.get(path[-1], path[-1])
+    if path[0] == "per_class":
+        return f"{score} of class {path[1]}"
+    return " ".join([*path[:-1], score])
+
+
+def _course(path: str) -> str:
+    curve, _, place = path.partition("@")
+    if curve.startswith("reaches."):
+        return f"first epoch with {_CURVES[curve.removeprefix('reaches.')]} of {place}"
+    if curve.startswith("epoch."):
+        return f"epoch of the {_EXTREMES[place]} {_CURVES[curve.removeprefix('epoch.')]}"
+    if curve == "lr_drops":
+        return f"first epoch after learning rate drop {place}" if place else "learning rate drops"
+    if place in _EXTREMES:
+        return f"{_EXTREMES[place]} {_CURVES[curve]}"
+    return f"{_CURVES[curve]} {_PLACES.get(place, f'after epoch {place}')}"
+
+
+def _images(splits: str, what: str, *number: str) -> str:
+    names = [_PARTS[split] for split in splits.split("+")]
+    images = "images" if len(names) == len(_PARTS) else f"{' and '.join(names)} images"
+    if what == "channel_mean":
+        return f"mean of the {_CHANNELS[number[0]]} channel, {images}"
+    if what == "channel_std":
+        return f"standard deviation of the {_CHANNELS[number[0]]} channel over all pixels, {images}"
+    if what == "channel_std_per_image":
+        return f"mean of every image's standard deviation of the {_CHANNELS[number[0]]} channel, {images}"
+    if what == "imbalance":
+        return f"largest class to smallest, {images}"
+    if what == "share":
+        return f"share of class {number[0]}, {images}"
+    return f"{images} of class {number[0]}" if number else images
