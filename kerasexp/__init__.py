@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kerasexp.workflows.cache import clear_cache, list_cache
     from kerasexp.workflows.data import check_data, get_data, list_data
     from kerasexp.workflows.describe import list_experiments, show
     from kerasexp.workflows.doctor import doctor
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 
 _HOMES = {  # function -> file in kerasexp.workflows
     "check_data": "data",
+    "clear_cache": "cache",
     "doctor": "doctor",
     "evaluate": "evaluate",
     "get_data": "data",
+    "list_cache": "cache",
     "list_data": "data",
     "list_experiments": "describe",
     "predict": "predict",
@@ -41,9 +44,11 @@ _HOMES = {  # function -> file in kerasexp.workflows
 __all__ = [
     "__version__",
     "check_data",
+    "clear_cache",
     "doctor",
     "evaluate",
     "get_data",
+    "list_cache",
     "list_data",
     "list_experiments",
     "predict",

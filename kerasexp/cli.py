@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from kerasexp.commands.cache import cache
 from kerasexp.commands.data import data
 from kerasexp.commands.doctor import doctor
 from kerasexp.commands.evaluate import evaluate
@@ -29,7 +30,7 @@ app = typer.Typer(
     context_settings={
         "help_option_names": ["--help", "-h"],
         # a help flag that is not given is False, not None: to convert None, Typer would load pydantic
-        "default_map": {"help": False, "data": {"help": False}},
+        "default_map": {"help": False, "data": {"help": False}, "cache": {"help": False}},
     },
 )
 
@@ -64,6 +65,7 @@ def kerasexp(
 app.command("list", rich_help_panel="Look around")(list_experiments)
 app.command(rich_help_panel="Look around")(show)
 app.add_typer(data, name="data", rich_help_panel="Look around")
+app.add_typer(cache, name="cache", rich_help_panel="Look around")
 app.command(rich_help_panel="Look around")(doctor)
 app.command(rich_help_panel="Run")(train)
 app.command(rich_help_panel="Run")(resume)

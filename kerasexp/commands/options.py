@@ -32,10 +32,11 @@ RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Its folder, e.g. runs/kmnist_cnn/20260101T120000-1a2b3c.")
 ]
 Recipe = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="NAME",
-        help="How it is trained: [bold]published[/] as the study did it, [bold]sound[/] with its mistakes repaired, "
+        help="How it is trained: [bold]published[/] as the study did it (default), [bold]sound[/] with its mistakes "
+        "repaired, "
         "[bold]fast[/] for the best quality in the least time.",
         rich_help_panel="What to run",
     ),

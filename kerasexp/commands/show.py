@@ -9,7 +9,7 @@ from kerasexp.commands.output import print_json, print_table
 
 def show(
     experiment: Experiment,
-    recipe: Recipe = "published",
+    recipe: Recipe = None,
     variant: Variant = None,
     augment: Augment = None,
     set_: Set = None,

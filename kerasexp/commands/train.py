@@ -24,7 +24,7 @@ from kerasexp.commands.output import show_run
 
 def train(
     experiment: Experiment,
-    recipe: Recipe = "published",
+    recipe: Recipe = None,
     variant: Variant = None,
     augment: Augment = None,
     data: Annotated[
@@ -50,6 +50,14 @@ def train(
         typer.Option(
             help="Instead of the recipe's; auto is bfloat16 where the processor has units for it.",
             rich_help_panel="What to run",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Of the pretrained part: imagenet, random, or a file.",
+            rich_help_panel="Data",
         ),
     ] = None,
     set_: Set = None,
@@ -89,6 +97,7 @@ def train(
         max_time=max_time,
         seed=seed,
         precision=precision,
+        weights=weights,
         set=set_ or (),
         out=out,
     )

@@ -16,6 +16,7 @@ from kerasexp.config.schema import Augmentation, Data, Experiment, Frozen, Stage
 from kerasexp.errors import UsageError, did_you_mean
 
 LABELS = ("name", "recipe", "variants")  # what the loader sets
+LENGTHS = ("epochs", "passes", "passes_per_image")  # of a stage
 
 
 class _Loader(yaml.SafeLoader):
@@ -109,7 +110,7 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
 
 def load_experiment(
     name: str,
-    recipe: str = "published",
+    recipe: str | None = None,
     variants: Iterable[str] = (),
     augment: int | None = None,
     overrides: Iterable[str] = (),
@@ -119,7 +120,7 @@ def load_experiment(
 
     Args:
         name: an experiment, or the path of a YAML file.
-        recipe: how it is trained, `published` by default.
+        recipe: how it is trained; by default `published`, or the file's first where no study published it.
         variants: published rows that differ in one setting; `augmentN` is a variant of every experiment.
         augment: another way to name the variant `augmentN`.
         overrides: `path=value` pairs, e.g. `optimizer.learning_rate=0.01`; values are read as YAML.
@@ -140,6 +141,8 @@ def load_experiment(
         raise UsageError(f"--augment: expected 0 to 1000 copies, received: {augment}.")
     content = read_config(name)
     recipes, known = content.pop("recipes"), content.pop("variants", {}) or {}
+    if recipe is None:
+        recipe = "published" if "published" in recipes else next(iter(recipes))
     if recipe not in recipes:
         raise UsageError(f'{name} has no recipe "{recipe}". {did_you_mean(recipe, recipes)}')
     settings = merge(content, recipes[recipe] or {})
@@ -147,6 +150,8 @@ def load_experiment(
     for variant in chosen:
         settings = merge(settings, _variant(name, variant, known, recipe))
     settings = merge(settings, changes or {})
+    if "epochs" in (changes or {}):  # for every stage, whatever length it has of its own
+        settings["stages"] = [_without(stage, LENGTHS) for stage in settings.get("stages", ())]
     complete = _complete(settings)
     for override in overrides:
         _override(complete, override)
@@ -206,11 +211,13 @@ def _laid_out(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     stages = []
     for change in settings["stages"]:
         # a stage with a length of its own does not inherit another kind of length
-        length = (
-            {"epochs": None, "passes": None, "passes_per_image": None} if {"epochs", "passes"} & set(change) else {}
-        )
-        stages.append(merge({**common, **length}, change))
+        own_length = {"epochs", "passes"} & set(change)
+        stages.append(merge(_without(common, LENGTHS) if own_length else common, change))
     return stages
+
+
+def _without(settings: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key not in keys}
 
 
 def _override(settings: dict[str, Any], override: str) -> None:

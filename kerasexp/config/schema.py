@@ -13,6 +13,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+Backbone = Literal["vgg16", "mobilenet_v2", "alexnet", "resnet50"]
 
 
 class Frozen(BaseModel):
@@ -227,6 +228,11 @@ class Stage(Frozen):
         return max(1, passes // (images * max(1, copies)))
 
 
+def _without_none(value: Any) -> Any:
+    """A mapping without its empty entries: how a variant takes a backbone away."""
+    return {key: found for key, found in value.items() if found is not None} if isinstance(value, dict) else value
+
+
 class Measured(Frozen):
     """A recipe's own result, written from runs: what `list` shows beside it."""
 
@@ -264,7 +270,7 @@ class Experiment(Stage):
     data: Data
     network: str
     model: dict[str, Any]
-    pretrained: dict[Literal["vgg16", "mobilenet_v2", "alexnet", "resnet50"], str] = {}
+    pretrained: Annotated[dict[Backbone, str], BeforeValidator(_without_none)] = {}
     stages: tuple[Stage, ...] = ()
     augmentation: Augmentation
     weights: Literal["last", "best"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from kerasexp.models import prediction_batch
+
 
 def predict_probabilities(model: keras.Model, x: np.ndarray) -> np.ndarray:
     """The model's output for every image.
@@ -16,4 +18,4 @@ def predict_probabilities(model: keras.Model, x: np.ndarray) -> np.ndarray:
     Returns:
         float32 array `[n, classes]`.
     """
-    return model.predict(x, batch_size=1000, verbose=0).astype("float32", copy=False)
+    return model.predict(x, batch_size=prediction_batch(model), verbose=0).astype("float32", copy=False)

@@ -61,3 +61,9 @@ def build(experiment: Experiment, image_shape: tuple[int, int, int], classes: in
 def parameter_count(model: keras.Model, trainable: bool = False) -> int:
     """The number of weights: all, moving statistics included, or only those that training changes."""
     return sum(math.prod(weight.shape) for weight in (model.trainable_weights if trainable else model.weights))
+
+
+def prediction_batch(model: keras.Model, most: int = 1000) -> int:
+    """How many images a prediction takes at once, so that its widest tensor stays below 256 MB."""
+    widest = max(math.prod(operation.output.shape[1:]) for operation in model.operations)
+    return max(1, min(most, 2**28 // (4 * widest)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -37,30 +38,35 @@ def obstacle(model: keras.Model, stage: Stage, augmentation: Augmentation) -> st
     if stage.batch_norm == "adapting" and any(isinstance(layer, keras.layers.BatchNormalization) for layer in frozen):
         return "the BatchNorm statistics of the frozen part adapt to every batch"
     if cut_layer(model, stage) is None:
-        return "the frozen part ends nowhere: every tensor of it is also used further on"
+        return "nothing with weights is frozen in front of all that is trained"
     return ""
 
 
 def cut_layer(model: keras.Model, stage: Stage) -> str | None:
-    """The layer with the narrowest output that all of the network passes through and that only frozen layers precede.
+    """The layer at whose output the network is cut: all of the network passes through it, only frozen layers precede it.
 
-    Of equally narrow ones the last. A layer that behaves otherwise in training (dropout) ends what can be kept.
+    It comes after the last frozen layer with weights, so that nothing costly is left to compute; of several such places
+    it is the narrowest, and of equally narrow ones the last. A layer that behaves otherwise in training (dropout) ends
+    what can be kept.
     """
     operations = model.operations
     place = {operation.name: i for i, operation in enumerate(operations)}
-    # the earliest operation that something after operation i stands on
+    # the earliest operation that each one stands on
     reach = [min((place[parent.name] for parent in parents(operation)), default=0) for operation in operations]
     frozen = {operation.name for operation in frozen_part(model, stage)}
     best: str | None = None
-    narrowest = float("inf")
+    narrowest, weighted = math.inf, False
     for i, operation in enumerate(operations):
-        draws = isinstance(operation, keras.Layer) and operation._seed_generators
-        if operation.name not in frozen or draws:
+        layer = operation if isinstance(operation, keras.Layer) else None
+        if operation.name not in frozen or (layer is not None and layer._seed_generators):
             break
-        width = int(np.prod(operation.output.shape[1:]))
+        if layer is not None and layer.weights and not isinstance(layer, keras.layers.Normalization):
+            best, narrowest = None, math.inf
+            weighted = True
+        width = math.prod(operation.output.shape[1:])
         nothing_passes_by = min(reach[i + 1 :], default=i) >= i
-        if nothing_passes_by and isinstance(operation, keras.Layer) and i and width <= narrowest:
-            best, narrowest = operation.name, width
+        if weighted and nothing_passes_by and layer is not None and width <= narrowest:
+            best, narrowest = layer.name, width
     return best
 
 
@@ -171,7 +177,7 @@ class FrozenPart:
         return Split(_rows(features, np.arange(count)), np.tile(split.y, copies), np.arange(count))
 
     def _block_images(self) -> int:
-        widest = max(int(np.prod(operation.output.shape[1:])) for operation in self.head.operations)
+        widest = max(math.prod(operation.output.shape[1:]) for operation in self.head.operations)
         return max(1, BLOCK_BYTES // (4 * widest))
 
     def _computed(

@@ -31,7 +31,12 @@ def solve_last_layer(model: keras.Model, split: Split, svm: LinearSvm, seed: int
     *_, last, end = model.layers
     if not isinstance(last, keras.layers.Dense) or not isinstance(end, keras.layers.Softmax):
         raise UsageError(f"linear_svm solves a Dense layer before the softmax; {model.name} does not end so.")
-    network = keras.Model(model.input, last.input)
+    # its input in this model: the layer may also belong to the whole network, and has one there too
+    _, node, _ = model.output._keras_history
+    (logits,) = end._inbound_nodes[node].input_tensors
+    _, node, _ = logits._keras_history
+    (inputs,) = last._inbound_nodes[node].input_tensors
+    network = keras.Model(model.input, inputs)
     batches = evaluation_batches(split, last.units, batch_size=64)
     features = np.concatenate([network(x, training=False).numpy() for x, _ in batches]).astype(np.float64)
     scaler = StandardScaler().fit(features)

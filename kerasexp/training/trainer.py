@@ -20,6 +20,7 @@ from kerasexp.config.schema import Augmentation, Experiment, LinearSvm, Stage
 from kerasexp.data.dataset import Dataset, Split
 from kerasexp.data.pipeline import TrainingImages, evaluation_batches
 from kerasexp.errors import Interrupted, KerasexpError
+from kerasexp.models import prediction_batch
 from kerasexp.runs import Run
 from kerasexp.training.cache import NoRoom
 from kerasexp.training.callbacks import BestWeights, History, keras_callbacks
@@ -173,7 +174,8 @@ class _Training:
             run_steps = compiled_training(self.trained)
         run_validation = _compiled_validation(self.trained)
         validation = validation_split(self.experiment, dataset)
-        self.validation = None if validation is None else evaluation_batches(validation, self.classes)
+        batch = prediction_batch(self.trained)
+        self.validation = None if validation is None else evaluation_batches(validation, self.classes, batch)
         self.progress.started(
             self.experiment,
             epochs=epochs,

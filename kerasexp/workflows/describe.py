@@ -26,7 +26,7 @@ def list_experiments() -> list[dict[str, Any]]:
 def show(
     experiment: str,
     *,
-    recipe: str = "published",
+    recipe: str | None = None,
     variant: str | Sequence[str] = (),
     augment: int | None = None,
     set: Sequence[str] = (),
@@ -60,7 +60,7 @@ def show(
         **_network(config, image_shape, classes),
         "faults": [{"name": name, "explanation": explanation} for name, explanation in touched(config)],
         "recipes": [entry["name"] for entry in described["recipes"]],
-        "variants": next(entry["variants"] for entry in described["recipes"] if entry["name"] == recipe),
+        "variants": next(entry["variants"] for entry in described["recipes"] if entry["name"] == config.recipe),
         "measured": [result.model_dump() for result in config.measured],
     }
 

@@ -22,6 +22,7 @@ from kerasexp.runs import Run
 from kerasexp.training.progress import Progress
 from kerasexp.training.trainer import Outcome, train
 from kerasexp.workflows.evaluate import evaluate_run
+from kerasexp.workflows.pretrained import load_all
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -38,7 +39,16 @@ def execute(
     with progress, _honest_manifest(run):
         run.update_manifest(status="running")
         run.log("training starts or goes on")
-        outcome = train(run, experiment, dataset, progress, max_seconds, _published_epochs(experiment))
+        pretrained = run.manifest.get("pretrained", {})
+        outcome = train(
+            run,
+            experiment,
+            dataset,
+            progress,
+            max_seconds,
+            _published_epochs(experiment),
+            lambda model: load_all(model, pretrained),
+        )
         _record(run, outcome)
         if outcome.status == "interrupted":
             raise Interrupted(f"Interrupted; everything is saved. Go on with: kerasexp resume {run}")
@@ -102,6 +112,7 @@ def _record(run: Run, outcome: Outcome) -> None:
             "trainable": parameter_count(outcome.model, trainable=True),
         },
         stages=_stages(run, outcome),
+        feature_cache=outcome.stages[-1]["feature_cache"] if outcome.stages else None,
     )
     run.log(f"training ended: {outcome.status}, epoch {position.all_epochs}, step {position.step}")
 

@@ -21,7 +21,7 @@ from kerasexp.training.progress import console_progress
 def train(
     experiment: str,
     *,
-    recipe: str = "published",
+    recipe: str | None = None,
     variant: str | Sequence[str] = (),
     augment: int | None = None,
     data: str | Path | None = None,
@@ -31,6 +31,7 @@ def train(
     max_time: float | None = None,
     seed: int | None = None,
     precision: str | None = None,
+    weights: str | Path | None = None,
     set: Sequence[str] = (),
     out: str | Path | None = None,
 ) -> Run:
@@ -38,7 +39,8 @@ def train(
 
     Args:
         experiment: its name (`kerasexp list`), or the path of a YAML file.
-        recipe: `published` (as the study did it), `sound` (its mistakes repaired) or `fast`.
+        recipe: `published` (as the study did it; the default where there is one), `sound` (its mistakes repaired) or
+            `fast`.
         variant: one or more of its variants.
         augment: augmented copies of every training image in an epoch, the originals not among them.
         data: another catalog entry, a `.npz` with `x_train, y_train, x_test, y_test`, or a folder of class folders.
@@ -48,6 +50,7 @@ def train(
         max_time: seconds of training after which the run is saved, evaluated and ended as `stopped`.
         seed: instead of the experiment's own.
         precision: `float32`, `bfloat16` or `auto`, instead of the recipe's.
+        weights: of the pretrained part, instead of the recipe's: `imagenet`, `random` or the path of a file.
         set: further settings, as `path=value`.
         out: folder of all runs, `runs` by default.
 
@@ -68,6 +71,8 @@ def train(
         raise UsageError(f"--max-time: expected a positive time, received: {max_time}.")
     variants = [variant] if isinstance(variant, str) else variant
     config = load_experiment(experiment, recipe, variants, augment, set, _changes(data, epochs, seed, precision))
+    if weights is not None:
+        config = _with_weights(config, weights)
     progress = console_progress()
     progress.note("Starting TensorFlow")
     used_precision = environment.resolve_precision(config.precision)
@@ -75,14 +80,17 @@ def train(
 
     from kerasexp.workflows.execution import execute
     from kerasexp.workflows.prepare import describe_data, prepare_data
+    from kerasexp.workflows.pretrained import prepare_network
 
     dataset = prepare_data(config, data_dir, offline)
+    pretrained = prepare_network(config, dataset, data_dir, offline)
     run = create_run(
         config,
         Path(out) if out else None,
-        command=_command(experiment, config, set, data, epochs, precision),
+        command=_command(experiment, config, set, data, epochs, precision, weights),
         precision=used_precision,
         data=describe_data(dataset, data_dir),
+        pretrained=pretrained,
         kerasexp=importlib.metadata.version("kerasexp"),
         versions=environment.versions(),
         hardware=environment.hardware(),
@@ -109,6 +117,17 @@ def _changes(data: str | Path | None, epochs: int | None, seed: int | None, prec
     return changes
 
 
+def _with_weights(config: Experiment, weights: str | Path) -> Experiment:
+    """The experiment with other pretrained weights."""
+    if not config.pretrained:
+        raise UsageError(f"--weights: {config.name} starts from random weights and takes none.")
+    source = str(weights) if str(weights) in ("imagenet", "random") else str(Path(weights).expanduser().resolve())
+    if len(config.pretrained) > 1 and source not in ("imagenet", "random"):
+        parts = " ".join(f"--set pretrained.{backbone}=FILE" for backbone in config.pretrained)
+        raise UsageError(f"--weights: {config.name} has several pretrained parts. Name a file for each: {parts}")
+    return config.model_copy(update={"pretrained": dict.fromkeys(config.pretrained, source)})
+
+
 def _command(
     experiment: str,
     config: Experiment,
@@ -116,6 +135,7 @@ def _command(
     data: str | Path | None,
     epochs: int | None,
     precision: str | None,
+    weights: str | Path | None,
 ) -> str:
     """The command line that repeats a run; where the data lies and how long it may take are the user's own."""
     words = ["kerasexp", "train", experiment, "--recipe", config.recipe]
@@ -124,6 +144,7 @@ def _command(
     words += ["--data", str(data)] if data is not None else []
     words += ["--epochs", str(epochs)] if epochs is not None else []
     words += ["--precision", precision] if precision is not None else []
+    words += ["--weights", str(weights)] if weights is not None else []
     for override in overrides:
         words += ["--set", override]
     return shlex.join([*words, "--seed", str(config.seed)])

@@ -1,0 +1,85 @@
+"""The feature cache: whole entries, a bound, a full disk."""
+
+from __future__ import annotations
+
+import os
+import resource
+
+import numpy as np
+import pytest
+
+from kerasexp.errors import UsageError
+from kerasexp.training.cache import FeatureCache, NoRoom, disk_bound
+
+
+def fill(cache, key, rows=10, width=1000, seen=None, fail_after=None):
+    def blocks(first):
+        for row in range(first, rows):
+            if row == fail_after:
+                raise KeyboardInterrupt
+            if seen is not None:
+                seen.append(row)
+            yield np.full((1, width), row, "float32")
+
+    return cache.fill(key, f"entry {key}", (rows, width), np.float32, blocks)
+
+
+def test_what_was_filled_is_there_again(tmp_path):
+    cache = FeatureCache(tmp_path)
+    assert cache.get("a") is None
+    filled = fill(cache, "a")
+    assert isinstance(filled, np.memmap)
+    assert np.array_equal(FeatureCache(tmp_path).get("a"), np.repeat(np.arange(10.0), 1000).reshape(10, 1000))
+    (entry,) = cache.entries()
+    assert (entry.key, entry.what, entry.whole) == ("a", "entry a", True)
+    assert cache.clear() == entry.size
+    assert cache.entries() == []
+
+
+def test_a_killed_computation_goes_on_where_it_stopped(tmp_path):
+    cache, seen = FeatureCache(tmp_path), []
+    with pytest.raises(KeyboardInterrupt):
+        fill(cache, "a", fail_after=6)
+    assert [entry.whole for entry in cache.entries()] == [False]
+    with open(tmp_path / "a" / "features.part", "ab") as file:
+        file.write(b"half a row")
+    filled = fill(cache, "a", seen=seen)
+    assert seen == [6, 7, 8, 9]
+    assert filled[:, 0].tolist() == list(range(10))
+
+
+def test_the_least_recently_used_goes_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERASEXP_CACHE_GB", "0.0001")  # 100 kB: two entries of 40 kB
+    cache = FeatureCache(tmp_path)
+    for age, key in ((300, "a"), (200, "b")):
+        fill(cache, key)
+        for file in (tmp_path / key).iterdir():
+            os.utime(file, (file.stat().st_mtime - age,) * 2)
+    cache.get("a")  # used again
+    fill(cache, "c")
+    assert {entry.key for entry in cache.entries()} == {"a", "c"}
+
+
+def test_what_is_larger_than_the_bound_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERASEXP_CACHE_GB", "0.00001")
+    with pytest.raises(NoRoom, match="KERASEXP_CACHE_GB"):
+        fill(FeatureCache(tmp_path), "a")
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path):
+    """A file size limit of the operating system stands for the full disk."""
+    cache = FeatureCache(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(NoRoom, match="disk is full"):
+            fill(cache, "a")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert cache.entries() == []
+
+
+def test_a_bound_that_is_no_number_is_refused(monkeypatch):
+    monkeypatch.setenv("KERASEXP_CACHE_GB", "much")
+    with pytest.raises(UsageError, match="KERASEXP_CACHE_GB: expected gigabytes"):
+        disk_bound()
