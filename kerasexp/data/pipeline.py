@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kerasexp.config.schema import Augmentation
 from kerasexp.data.augmentation import affine_transforms, draw_parameters, warp
-from kerasexp.data.dataset import Split
+from kerasexp.data.dataset import Split, is_in_memory
 
 # Images are augmented in blocks and cut into batches afterwards: per call, the resampling costs as much as dozens of
 # images. A block is large enough to hide that and small enough for the processor's cache.
@@ -174,7 +174,7 @@ def _reader(split: Split, classes: int) -> Callable[[tf.Tensor], tuple[tf.Tensor
     """A function for use in a graph, from positions `[b]` to uint8 images and one-hot labels."""
     with tf.device("CPU"):
         labels = tf.constant(split.y)
-        images = None if isinstance(split.x, np.memmap) else tf.constant(split.x)
+        images = tf.constant(split.x) if is_in_memory(split.x) else None
 
     def from_memory(positions: tf.Tensor) -> tf.Tensor:
         return tf.gather(images, positions)
