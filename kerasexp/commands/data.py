@@ -10,6 +10,8 @@ import typer
 from kerasexp.commands.options import DataDir, Debug, Json, Offline
 from kerasexp.commands.output import print_json, print_table
 
+SHOWN_PAIRS = 20
+
 data = typer.Typer(help="Data sets: what is known, what is here, and whether it is whole.", no_args_is_help=True)
 
 
@@ -29,7 +31,7 @@ def list_data(data_dir: DataDir = None, json: Json = False, debug: Debug = False
         return
     rows = []
     for entry in entries:
-        shape = "x".join(map(str, entry["image_shape"]))
+        shape = "x".join(map(str, entry["image_shape"] or ["different sizes"]))
         classes = [f"{name} {glyph}" for name, glyph in zip_longest(entry["classes"], entry["glyphs"], fillvalue="")]
         images = " + ".join(f"{count:,} {part}" for part, count in entry["images"].items())
         rows.append([entry["name"], images, shape, ", ".join(map(str.strip, classes)), entry["present"] or "not here"])
@@ -65,6 +67,10 @@ def check(
         str, typer.Argument(metavar="NAME_OR_PATH", help="A catalog name, an .npz file, or a folder of class folders.")
     ],
     data_dir: DataDir = None,
+    duplicates: Annotated[
+        bool,
+        typer.Option("--duplicates", help="Look for images that are nearly equal too, across train and test first."),
+    ] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -73,11 +79,11 @@ def check(
     [bold]Examples[/]
 
       kerasexp data check kmnist
-      kerasexp data check my_images/
+      kerasexp data check my_images/ --duplicates
     """
     from kerasexp.workflows.data import check_data
 
-    _show(check_data(data, data_dir), json)
+    _show(check_data(data, data_dir, duplicates), json)
 
 
 def _show(summary: dict[str, Any], as_json: bool) -> None:
@@ -98,3 +104,37 @@ def _show(summary: dict[str, Any], as_json: bool) -> None:
     rows = zip(summary["class_names"], *parts_of.values(), strict=True)
     print()
     print_table(["class", *parts_of], [[name, *(f"{count:,}" for count in counts)] for name, *counts in rows])
+    print()
+    if summary["imbalance"]:
+        print(f"largest training class over smallest: {summary['imbalance']:.2f}")
+    statistics = summary["channel_statistics"]
+    names = {1: ["grey"], 3: ["red", "green", "blue"]}[len(statistics["mean"])]
+    columns = zip(names, *(statistics[key] for key in ("mean", "std", "image_std")), strict=True)
+    print_table(
+        ["training images, 0 to 1", "mean", "standard deviation", "the same within an image, mean"],
+        [[name, *(f"{value:.4f}" for value in values)] for name, *values in columns],
+    )
+    if "duplicates" in summary:
+        print()
+        _show_duplicates(summary["duplicates"], summary["class_names"])
+
+
+def _show_duplicates(pairs: list[dict[str, Any]], class_names: list[str]) -> None:
+    """The nearest pairs, those across splits first, and how many there are."""
+    from kerasexp.data.duplicates import LIMIT
+
+    across = [pair for pair in pairs if pair["first"]["split"] != pair["second"]["split"]]
+    reached = "at least " if len(pairs) >= LIMIT else ""
+    print(f"nearly equal images: {reached}{len(pairs):,} pairs, {reached}{len(across):,} of them across splits")
+    if reached:
+        print("with so many, the images are simple enough to be alike without being copies")
+    if not pairs:
+        return
+    rows = []
+    for pair in pairs[:SHOWN_PAIRS]:
+        places = [f"{place['split']} {place['index']}" for place in (pair["first"], pair["second"])]
+        classes = dict.fromkeys(class_names[place["label"]] for place in (pair["first"], pair["second"]))
+        rows.append([*places, " and ".join(classes), f"{pair['distance']:.3f}"])
+    print_table(["one", "other", "class", "distance"], rows)
+    if len(pairs) > SHOWN_PAIRS:
+        print(f"{len(pairs) - SHOWN_PAIRS:,} more with --json")

@@ -25,15 +25,19 @@ class Data(Frozen):
 
     Attributes:
         name: catalog entry, `.npz` file or folder of class folders.
-        validation: `test` (the study's mistake: the test set decides when to stop), `split` (a seeded, stratified part
-            of the training set), or `none`.
+        validation: `test` (the study's mistake: the test set decides when to stop), `split` (a seeded part of the
+            training set, or the data set's own validation images), or `none`.
         validation_fraction: share of the training images that `split` takes.
+        draw: how it takes them: the same share of every class, or `shuffled` as scikit-learn's `train_test_split`.
+        split_seed: what the draw depends on; `null`: the run's seed.
         image_size: side in pixels that images are resized to; `null` keeps the data's own size.
     """
 
     name: str
     validation: Literal["test", "split", "none"]
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    draw: Literal["stratified", "shuffled"] = "stratified"
+    split_seed: Annotated[StrictInt, Field(ge=0, lt=2**31)] | None = None
     image_size: Annotated[StrictInt, Field(ge=8, le=1024)] | None = None
 
 

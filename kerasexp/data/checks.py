@@ -79,16 +79,23 @@ def checked_splits(arrays: Arrays, class_names: Sequence[str], where: str) -> di
 
 def differences(entry: Entry, splits: Mapping[str, Split]) -> list[str]:
     """How shape and class counts differ from the catalog's, in words; empty if they do not."""
+    found = count_differences(entry, splits)
+    shape = splits["train"].x.shape[1:]
+    if entry.image_shape is not None and shape != entry.image_shape:
+        found.append(f"images of {'x'.join(map(str, shape))} instead of {'x'.join(map(str, entry.image_shape))}")
+    return found
+
+
+def count_differences(entry: Entry, splits: Mapping[str, Split]) -> list[str]:
+    """How the class counts differ from the catalog's, in words; empty if they do not."""
     found = []
     for part, expected in entry.counts.items():
-        counts = tuple(np.bincount(splits[part].y, minlength=len(expected)).tolist())
+        labels = splits[part].y if part in splits else np.empty(0, np.int64)
+        counts = tuple(np.bincount(labels, minlength=len(expected)).tolist())
         if sum(counts) != sum(expected):
             found.append(f"{sum(counts):,} instead of {sum(expected):,} {part} images")
         elif counts != tuple(expected):
             found.append(f"{part} images per class {list(counts)} instead of {list(expected)}")
-    shape = splits["train"].x.shape[1:]
-    if shape != entry.image_shape:
-        found.append(f"images of {'x'.join(map(str, shape))} instead of {'x'.join(map(str, entry.image_shape))}")
     return found
 
 

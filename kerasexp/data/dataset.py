@@ -1,11 +1,57 @@
-"""What every reader returns and every pipeline takes: checked images in memory, by split."""
+"""What every reader returns and every pipeline takes: checked images, by split, in memory or in a file."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+from typing import Any
 
 import numpy as np
+
+
+class ImagesOnDisk:
+    """Some rows of a memory-mapped array, read when they are asked for.
+
+    Indexing the first axis gives NumPy arrays, as for an array in memory. Conversion to an array is refused, so that
+    none happens unseen; `images[:]` reads them all.
+
+    Args:
+        images: the array in the file.
+        rows: int array `[n]`, which of its rows, in which order.
+
+    Example:
+
+    >>> few = ImagesOnDisk(np.load("images.npy", mmap_mode="r"), np.array([4, 2]))
+    >>> few[0]  # the image in row 4
+    """
+
+    def __init__(self, images: np.memmap, rows: np.ndarray) -> None:
+        self._images = images
+        self._rows = rows
+        self.dtype = images.dtype
+        self.shape = (len(rows), *images.shape[1:])
+        self.ndim = images.ndim
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        return np.asarray(self._images[self._rows[key]])
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        raise TypeError("Images on disk are not converted to an array unseen. Index them, or read all with [:].")
+
+    def take(self, positions: np.ndarray) -> ImagesOnDisk:
+        """The images at `positions`, still in their file."""
+        return ImagesOnDisk(self._images, self._rows[positions])
+
+
+Images = np.ndarray | ImagesOnDisk
+
+
+def is_in_memory(images: Images) -> bool:
+    """Whether the images are in memory, not in a file."""
+    return not isinstance(images, np.memmap | ImagesOnDisk)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,13 +59,14 @@ class Split:
     """One part of a data set.
 
     Attributes:
-        x: uint8 array `[n, height, width, channels]`, values 0 to 255; may be memory-mapped.
+        x: uint8 `[n, height, width, channels]`, values 0 to 255: an array in memory, or a `np.memmap` or `ImagesOnDisk`
+            for a set that is too large for that.
         y: int64 array `[n]`, labels from 0.
         index: int64 array `[n]`, the position of each image in the data set's own training or test set. It stays with
             the image through every split, so that augmented copy k of image i is the same wherever i is used.
     """
 
-    x: np.ndarray
+    x: Images
     y: np.ndarray
     index: np.ndarray
 
@@ -27,8 +74,15 @@ class Split:
         return len(self.y)
 
     def take(self, positions: np.ndarray) -> Split:
-        """The images at `positions`, in that order."""
-        return Split(self.x[positions], self.y[positions], self.index[positions])
+        """The images at `positions`, in that order; those in a file stay there."""
+        x: Images
+        if isinstance(self.x, np.memmap):
+            x = ImagesOnDisk(self.x, positions)
+        elif isinstance(self.x, ImagesOnDisk):
+            x = self.x.take(positions)
+        else:
+            x = self.x[positions]
+        return Split(x, self.y[positions], self.index[positions])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +120,8 @@ class Dataset:
         rows = []
         for part, split in (("train", self.train), ("train", self.validation), ("test", self.test)):
             if split is not None:
-                for index, label, image in zip(split.index.tolist(), split.y.tolist(), split.x, strict=True):
+                for position, (index, label) in enumerate(zip(split.index.tolist(), split.y.tolist(), strict=True)):
+                    image = split.x[position]
                     row = hashlib.sha256(f"{part} {index} {label} {image.shape}".encode())
                     row.update(np.ascontiguousarray(image).data)
                     rows.append(row.digest())

@@ -9,10 +9,16 @@ from pathlib import Path
 from kerasexp.data import checks, images
 from kerasexp.data.catalog import CATALOG, Entry, Layout
 from kerasexp.data.dataset import Dataset
-from kerasexp.data.readers import bundled, folder, idx, npz, tfds
+from kerasexp.data.readers import bundled, cifar, folder, idx, npz, pictures, tfds
 from kerasexp.errors import DataError, UsageError, did_you_mean
 
-READERS = {"idx": idx.read, "npz": npz.read, "npz_pairs": npz.read_pairs}
+READERS = {
+    "idx": idx.read,
+    "npz": npz.read,
+    "npz_pairs": npz.read_pairs,
+    "cifar": cifar.read,
+    "cifar_archive": cifar.read_archive,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +84,7 @@ def load_dataset(
             dataset = load_path(name, image_size)
     except OSError as error:
         raise DataError(f'The data set "{name}" cannot be read: {error}') from None
-    return _resized(dataset, image_size)
+    return _resized(dataset, image_size, CATALOG[name].antialias if name in CATALOG else True)
 
 
 def load_entry(entry: Entry, data_dir: Path, offline: bool = False, image_size: int | None = None) -> Dataset:
@@ -90,8 +96,8 @@ def load_entry(entry: Entry, data_dir: Path, offline: bool = False, image_size: 
         found = find(entry, data_dir)
         if found is None:
             raise DataError(f"{entry.name} was fetched to {data_dir}, but is not there.")
-    if found.how == "class folders":
-        return _from_class_folders(entry, found, image_size)
+    if found.how == "class folders" or entry.folders:
+        return _from_catalog_pictures(entry, found, image_size)
     notes: tuple[str, ...] = ()
     positions = None
     if found.how == "bundled":
@@ -119,9 +125,9 @@ def load_path(name: str, image_size: int | None = None) -> Dataset:
     path = Path(name).expanduser()
     remark = f'not a catalog data set ("{path.name}"): no published number belongs to it'
     if path.is_dir():
-        pictures = folder.read(path, image_size)
-        dataset = _from_pictures(pictures, path.resolve().name, f"class folders, {path}")
-        own = () if pictures.published_test else ("test images of our own split",)
+        read = folder.read(path, image_size)
+        dataset = _from_pictures(read, path.resolve().name, f"class folders, {path}")
+        own = () if read.published_test else ("test images of our own split",)
         return dataclasses.replace(dataset, remarks=(remark, *own))
     if path.suffix == ".npz":
         arrays, class_names = npz.read_archive(path)
@@ -142,8 +148,9 @@ def find(entry: Entry, data_dir: Path) -> Found | None:
         for place in _places(entry, layout, data_dir):
             if all((place / file.name).is_file() for file in layout.files):
                 return Found("files", place, layout)
-    if folder.looks_like(data_dir / entry.name, entry.class_names):
-        return Found("class folders", data_dir / entry.name)
+    for name in entry.folders.places if entry.folders else (entry.name,):
+        if folder.looks_like(data_dir / name, entry.class_names):
+            return Found("class folders", data_dir / name)
     prepared = tfds.find_prepared(entry, data_dir)
     return Found("tfds", prepared) if prepared else None
 
@@ -164,7 +171,7 @@ def _verify_present(entry: Entry, data_dir: Path) -> None:
 def _fetch(entry: Entry, data_dir: Path, offline: bool) -> None:
     """Downloads with TFDS, or says which files to put where."""
     try:
-        if offline:
+        if offline and (tfds.missing_files(entry, data_dir) or entry.tfds is None):
             raise DataError("offline, so the network was not used")
         if entry.tfds is None:
             raise DataError("TensorFlow Datasets does not have it")
@@ -174,13 +181,19 @@ def _fetch(entry: Entry, data_dir: Path, offline: bool) -> None:
 
 
 def _what_is_missing(entry: Entry, data_dir: Path) -> str:
-    """Names the files to add: those of the layout that is nearest to complete."""
+    """Names what to add: the files of the layout that is nearest to complete, or the class folders."""
     ways = [
         ([file for file in layout.files if not (place / file.name).is_file()], place, len(layout.files))
         for layout in entry.layouts
         for place in _places(entry, layout, data_dir)
     ]
-    missing, place, size = min(ways, key=lambda way: len(way[0]) / way[2])
+    if entry.folders:
+        parts, classes = " and ".join(entry.folders.parts), ", ".join(entry.class_names)
+        what = f"the folders {parts}, each with the class folders {classes}" if parts else f"class folders {classes}"
+        return (
+            f"{entry.name} is not in {data_dir}. Put into {data_dir / entry.name}: {what} (from {entry.folders.url})."
+        )
+    missing, place, size = min(ways, key=lambda way: (len(way[0]) / way[2], way[2]))
     names = ", ".join(file.name for file in missing)
     sites = ", ".join(dict.fromkeys(file.url.removesuffix(file.name) for file in missing))
     if len(missing) < size:
@@ -201,41 +214,70 @@ def _from_files(found: Found) -> tuple[checks.Arrays, str, tuple[str, ...]]:
     return arrays, f"original files, {found.place}", (unverified,)
 
 
-def _from_class_folders(entry: Entry, found: Found, image_size: int | None) -> Dataset:
-    """Pictures of a catalog's data set: never the original files, so counts and size decide what they are worth."""
+def _from_catalog_pictures(entry: Entry, found: Found, image_size: int | None) -> Dataset:
+    """Pictures of a catalog's data set: class counts and size decide what they are worth."""
     assert found.place is not None
-    pictures = folder.read(found.place, image_size, entry.class_names)
-    dataset = _from_pictures(pictures, entry.name, f"class folders, {found.place}")
-    splits = {"train": dataset.train, "test": dataset.test}
-    remarks = [] if pictures.published_test else ["test images of our own split"]
-    remarks += [f"other images than those of {entry.name}: {wrong}" for wrong in checks.differences(entry, splits)]
-    notes = (*dataset.notes, "altered copy: pictures in class folders, not the original files")
+    if found.how == "tfds":
+        files, labels, ordered = tfds.read_pictures(found.place, entry)
+        read = pictures.read(files, labels, entry.class_names, found.place, image_size, entry.antialias)
+        source = f"prepared by TensorFlow Datasets, {found.place}"
+    else:
+        read, ordered = folder.read(found.place, image_size, entry.class_names, entry.antialias), True
+        source = f"class folders, {found.place}"
+    dataset = _from_pictures(read, entry.name, source)
+    has_test = entry.folders is None or entry.folders.parts
+    remarks = ["test images of our own split"] if has_test and not read.published_test else []
+    remarks += [f"other images than those of {entry.name}: {wrong}" for wrong in _other_images(entry, dataset)]
+    notes = (*dataset.notes, *_copy_notes(entry, found, read.size))
+    if not ordered:
+        notes += ("images in the order of TensorFlow Datasets, not in the original order",)
     return dataclasses.replace(dataset, remarks=(*entry.remarks, *remarks), notes=notes)
 
 
-def _from_pictures(pictures: folder.Pictures, name: str, source: str) -> Dataset:
+def _copy_notes(entry: Entry, found: Found, size: tuple[int, int] | None) -> tuple[str, ...]:
+    """How far these files are known to be the publisher's."""
+    if entry.folders is None:
+        return ("altered copy: pictures in class folders, not the original files",)
+    notes: tuple[str, ...] = ()
+    if found.how == "class folders":
+        notes += ("no checksums of these files are published: class counts were compared instead",)
+    if entry.image_shape and size != entry.image_shape[:2]:
+        height, width, _ = entry.image_shape
+        here = f"{size[0]}x{size[1]}" if size else "different sizes"
+        notes += (f"altered copy: images resized before ({here} instead of {height}x{width})",)
+    return notes
+
+
+def _other_images(entry: Entry, dataset: Dataset) -> list[str]:
+    """Why these are not the catalog's images; the size matters where pictures are not what the publisher offers."""
+    parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    splits = {part: split for part, split in parts.items() if split is not None}
+    return checks.count_differences(entry, splits) if entry.folders else checks.differences(entry, splits)
+
+
+def _from_pictures(read: pictures.Pictures, name: str, source: str) -> Dataset:
     splits = {
-        part: dataclasses.replace(split, index=pictures.positions[part])
-        for part, split in checks.checked_splits(pictures.arrays, pictures.class_names, source).items()
+        part: dataclasses.replace(split, index=read.positions[part])
+        for part, split in checks.checked_splits(read.arrays, read.class_names, source).items()
     }
     return Dataset(
         name=name,
         train=splits["train"],
         test=splits["test"],
         validation=splits.get("validation"),
-        class_names=pictures.class_names,
+        class_names=read.class_names,
         source=source,
-        notes=pictures.notes,
+        notes=read.notes,
     )
 
 
-def _resized(dataset: Dataset, image_size: int | None) -> Dataset:
-    """All images with the side `image_size`; class folders were resized while they were read."""
+def _resized(dataset: Dataset, image_size: int | None, antialias: bool) -> Dataset:
+    """All images with the side `image_size`; pictures were resized while they were read."""
     if image_size is None or dataset.image_shape[:2] == (image_size, image_size):
         return dataset
     size = (image_size, image_size)
     splits = {
-        part: dataclasses.replace(split, x=images.resize(split.x, size))
+        part: dataclasses.replace(split, x=images.resize(split.x, size, antialias))
         for part in ("train", "validation", "test")
         if (split := getattr(dataset, part)) is not None
     }

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kerasexp.config.schema import Augmentation
 from kerasexp.data.augmentation import augment, changes_of, draw_changes
-from kerasexp.data.dataset import Split
+from kerasexp.data.dataset import Split, is_in_memory
 
 # Images are augmented in blocks and cut into batches afterwards: per call, the resampling costs as much as dozens of
 # images. A block is large enough to hide that and small enough for the processor's cache.
@@ -209,7 +209,7 @@ def _reader(split: Split, classes: int) -> Callable[[tf.Tensor], tuple[tf.Tensor
     """A function for use in a graph, from positions `[b]` to images (or features) and one-hot labels."""
     with tf.device("CPU"):
         labels = tf.constant(split.y)
-        images = tf.constant(split.x) if type(split.x) is np.ndarray else None
+        images = tf.constant(split.x) if is_in_memory(split.x) else None
     dtype = tf.as_dtype(split.x.dtype)
 
     def from_memory(positions: tf.Tensor) -> tf.Tensor:

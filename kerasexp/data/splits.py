@@ -1,8 +1,9 @@
-"""Seeded, stratified parts of a data set."""
+"""Seeded parts of a data set."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -48,7 +49,31 @@ def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarr
     return np.flatnonzero(~drawn), np.flatnonzero(drawn)
 
 
-def hold_out(dataset: Dataset, fraction: float, seed: int) -> Dataset:
+def shuffled(count: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draws a share of all images, whatever their classes: the parts of scikit-learn's `train_test_split`.
+
+    The same images as `train_test_split(range(count), test_size=fraction, random_state=seed)` gives, but in ascending
+    order: the order within a part changes nothing, since that of an epoch depends on seed and epoch alone.
+
+    Args:
+        count: of the images.
+        fraction: share to draw, between 0 and 1; rounded up to whole images.
+        seed: what the draw depends on, with the count.
+
+    Returns:
+        The positions kept and the positions drawn, both ascending.
+
+    Raises:
+        UsageError: if the fraction leaves no images on one side.
+    """
+    drawn = math.ceil(fraction * count) if 0 < fraction < 1 else 0
+    if not 0 < drawn < count:
+        raise UsageError(f"A share of {fraction:g} cannot be held out of {count:,} images. Choose another fraction.")
+    order = np.random.RandomState(seed).permutation(count)  # NumPy promises to keep this generator's numbers for ever
+    return np.sort(order[drawn:]), np.sort(order[:drawn])
+
+
+def hold_out(dataset: Dataset, fraction: float, seed: int, draw: str = "stratified") -> Dataset:
     """Takes a validation set off the training set.
 
     A data set that brings its own validation part keeps that one.
@@ -57,6 +82,7 @@ def hold_out(dataset: Dataset, fraction: float, seed: int) -> Dataset:
         dataset: any data set.
         fraction: share of the training images, between 0 and 1.
         seed: what the draw depends on.
+        draw: `stratified` (the same share of every class) or `shuffled` (as scikit-learn's `train_test_split`).
 
     Returns:
         The data set with `validation`; the images keep their `index`.
@@ -66,5 +92,8 @@ def hold_out(dataset: Dataset, fraction: float, seed: int) -> Dataset:
     """
     if dataset.validation is not None:
         return dataset
-    kept, drawn = stratified(dataset.train.y, fraction, seed)
+    if draw == "shuffled":
+        kept, drawn = shuffled(len(dataset.train), fraction, seed)
+    else:
+        kept, drawn = stratified(dataset.train.y, fraction, seed)
     return dataclasses.replace(dataset, train=dataset.train.take(kept), validation=dataset.train.take(drawn))

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasexp.config.schema import Augmentation, Stage
-from kerasexp.data.dataset import Dataset, Split
+from kerasexp.data.dataset import Dataset, Images, ImagesOnDisk, Split
 from kerasexp.data.pipeline import ordered_batches
 from kerasexp.errors import Interrupted
 from kerasexp.training.cache import FeatureCache
@@ -188,7 +188,7 @@ class FrozenPart:
         blocks: Any,
         progress: Progress,
         interruption: Interruption | None,
-    ) -> np.ndarray:
+    ) -> np.memmap:
         shape = (count, *self.head.output.shape[1:])
         # maps are many and only fed on: half the width will do; vectors are few and kept as they are
         dtype = np.float16 if len(shape) > 2 else np.float32
@@ -229,24 +229,8 @@ class FrozenPart:
         return content.hexdigest()
 
 
-def _rows(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _rows(features: np.memmap, rows: np.ndarray) -> Images:
     """The features of some images: in memory if they are few, else read from the disk when they are wanted."""
-    if len(rows) * int(np.prod(features.shape[1:])) * features.itemsize <= IN_MEMORY:
+    if len(rows) * math.prod(features.shape[1:]) * features.itemsize <= IN_MEMORY:
         return np.asarray(features[rows])
-    return RowsOnDisk(features, rows)  # type: ignore[return-value]
-
-
-class RowsOnDisk:
-    """Some rows of a memory-mapped array, read when they are asked for."""
-
-    def __init__(self, array: np.ndarray, rows: np.ndarray):
-        self.array = array
-        self.rows = rows
-        self.shape = (len(rows), *array.shape[1:])
-        self.dtype = array.dtype
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, positions: Any) -> np.ndarray:
-        return np.asarray(self.array[self.rows[positions]])
+    return ImagesOnDisk(features, rows)

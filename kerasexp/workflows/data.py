@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kerasexp.data.catalog import CATALOG, find_entry
 from kerasexp.data.dataset import Dataset
+from kerasexp.data.duplicates import Pair, near_duplicates
 from kerasexp.data.load import data_folder, find, load_dataset
+from kerasexp.data.statistics import channel_statistics, class_counts, imbalance
+
+SIDE = 224  # to which a data set of the catalog is brought for a check if its images have different sizes
 
 
 def list_data(data_dir: str | Path | None = None) -> list[dict[str, Any]]:
     """The catalog.
 
     Returns:
-        One dictionary for each data set: `name`, `title`, `images` (train, test), `image_shape`, `classes`, `glyphs`,
-        `licence`, `citation`, `home` and `present` (where it lies, or None; only the names of files are looked at).
+        One dictionary for each data set: `name`, `title`, `images` (by part), `image_shape` (None where sizes differ),
+        `classes`, `glyphs`, `licence`, `citation`, `home` and `present` (where it lies, or None; only the names of
+        files are looked at).
     """
     folder = data_folder(data_dir)
     rows = []
@@ -29,7 +33,7 @@ def list_data(data_dir: str | Path | None = None) -> list[dict[str, Any]]:
                 "name": entry.name,
                 "title": entry.title,
                 "images": entry.images,
-                "image_shape": list(entry.image_shape),
+                "image_shape": list(entry.image_shape) if entry.image_shape else None,
                 "classes": list(entry.class_names),
                 "glyphs": list(entry.glyphs),
                 "licence": entry.licence,
@@ -52,23 +56,48 @@ def get_data(name: str, data_dir: str | Path | None = None, offline: bool = Fals
         DataError: if it is damaged, or missing and cannot be fetched.
     """
     entry = find_entry(name)
-    summary = _summary(load_dataset(name, data_dir, offline))
+    summary = _summary(load_dataset(name, data_dir, offline, _check_size(name)))
     found = find(entry, data_folder(data_dir))
     return {**summary, "folder": str(found.place) if found and found.place else None}
 
 
-def check_data(name_or_path: str | Path, data_dir: str | Path | None = None) -> dict[str, Any]:
+def check_data(
+    name_or_path: str | Path, data_dir: str | Path | None = None, duplicates: bool = False
+) -> dict[str, Any]:
     """Reads a data set whole and runs every check on it; never uses the network.
 
+    Args:
+        name_or_path: a name of the catalog, an `.npz` file or a folder of class folders.
+        data_dir: the data folder.
+        duplicates: whether to look for images that are nearly equal; takes up to a minute.
+
     Returns:
-        `name`, `source`, `class_names`, `image_shape`, `counts` (per part and class), `digest`, `remarks` (why numbers
-        on it are not comparable with published ones) and `notes`.
+        `name`, `source`, `class_names`, `image_shape`, `counts` (per part and class), `imbalance` (of the training
+        images: largest class over smallest), `channel_statistics` (of the training images; brightness from 0 to 1),
+        `digest`, `remarks` (why numbers on it are not comparable with published ones) and `notes`. With `duplicates`
+        also `duplicates`: pairs of `first` and `second` (each `split`, `index`, `row`, `label`) and their `distance`
+        (see `kerasexp.data.duplicates.Pair`), those across splits first.
 
     Raises:
         UsageError: for an unknown name.
         DataError: for what is wrong with it.
     """
-    return _summary(load_dataset(os.fspath(name_or_path), data_dir, offline=True))
+    name = os.fspath(name_or_path)
+    dataset = load_dataset(name, data_dir, offline=True, image_size=_check_size(name))
+    summary = _summary(dataset)
+    if duplicates:
+        pairs = sorted(near_duplicates(dataset), key=_within_split)
+        summary["duplicates"] = [dataclasses.asdict(pair) for pair in pairs]
+    return summary
+
+
+def _check_size(name: str) -> int | None:
+    """The side to resize to for a check, where images have no common size."""
+    return SIDE if name in CATALOG and CATALOG[name].image_shape is None else None
+
+
+def _within_split(pair: Pair) -> bool:
+    return pair.first.split == pair.second.split
 
 
 def _summary(dataset: Dataset) -> dict[str, Any]:
@@ -79,7 +108,9 @@ def _summary(dataset: Dataset) -> dict[str, Any]:
         "source": dataset.source,
         "class_names": list(dataset.class_names),
         "image_shape": list(dataset.image_shape),
-        "counts": {part: np.bincount(split.y, minlength=classes).tolist() for part, split in parts.items() if split},
+        "counts": {part: class_counts(split, classes) for part, split in parts.items() if split},
+        "imbalance": imbalance(class_counts(dataset.train, classes)),
+        "channel_statistics": channel_statistics(dataset.train).as_lists(),
         "digest": dataset.digest(),
         "remarks": list(dataset.remarks),
         "notes": list(dataset.notes),

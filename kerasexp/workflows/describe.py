@@ -11,6 +11,7 @@ from kerasexp.config.loading import experiment_names as names
 from kerasexp.config.loading import experiment_to_yaml, load_experiment, read_config
 from kerasexp.config.schema import Experiment
 from kerasexp.data.catalog import find_entry
+from kerasexp.errors import UsageError
 
 
 def list_experiments() -> list[dict[str, Any]]:
@@ -91,9 +92,11 @@ def _describe(name: str) -> dict[str, Any]:
 
 def _shape(config: Experiment) -> tuple[tuple[int, int, int], int]:
     """Shape of the images and number of classes, as the catalog knows them without reading the data."""
-    entry = find_entry(config.data.name)
-    height, width, channels = entry.image_shape
-    size = config.data.image_size
+    entry, size = find_entry(config.data.name), config.data.image_size
+    shape = entry.image_shape or (size and (size, size, 3))
+    if not shape:
+        raise UsageError(f"The images of {entry.name} have different sizes. Give them one: --set data.image_size=224")
+    height, width, channels = shape
     return (size or height, size or width, channels), len(entry.class_names)
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from kerasexp.config.schema import Experiment
-from kerasexp.data.dataset import Dataset, Split
+from kerasexp.data.dataset import Dataset
 from kerasexp.data.load import data_folder, load_dataset
 from kerasexp.data.splits import hold_out
+from kerasexp.data.statistics import channel_statistics, class_counts
 from kerasexp.errors import DataError
 
 
@@ -21,7 +22,8 @@ def prepare_data(experiment: Experiment, data_dir: str | Path | None = None, off
     data = experiment.data
     dataset = load_dataset(data.name, data_dir=data_dir, offline=offline, image_size=data.image_size)
     if data.validation == "split":
-        dataset = hold_out(dataset, data.validation_fraction, experiment.seed)
+        seed = experiment.seed if data.split_seed is None else data.split_seed
+        dataset = hold_out(dataset, data.validation_fraction, seed, data.draw)
     return dataset
 
 
@@ -37,14 +39,11 @@ def describe_data(dataset: Dataset, data_dir: str | Path | None) -> dict[str, An
         "class_names": list(dataset.class_names),
         "image_shape": list(dataset.image_shape),
         "counts": {
-            name: _counts(split, len(dataset.class_names)) for name, split in splits.items() if split is not None
+            name: class_counts(split, len(dataset.class_names)) for name, split in splits.items() if split is not None
         },
+        "channel_statistics": channel_statistics(dataset.train).as_lists(),
         "folder": str(data_folder(data_dir).resolve()),
     }
-
-
-def _counts(split: Split, classes: int) -> list[int]:
-    return [int((split.y == label).sum()) for label in range(classes)]
 
 
 def same_data(dataset: Dataset, manifest: dict[str, Any]) -> None:

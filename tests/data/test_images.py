@@ -6,8 +6,10 @@ import io
 import struct
 import zlib
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from kerasexp.data.images import read_header, read_image, resize
@@ -79,6 +81,37 @@ def test_resizing_is_that_of_pillow(tmp_path):
     assert (read_image(path, 3, size=(4, 8)) == expected).all()
     assert (resize(COLOUR[None], (4, 8))[0] == expected).all()
     assert resize(GREY[None, ..., None], (3, 3)).shape == (1, 3, 3, 1)
+
+
+@pytest.mark.parametrize("size", [(224, 224), (7, 300), (50, 60), (1, 1)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_resizing_without_antialias_is_that_of_tensorflow(size, channels):
+    x = np.random.default_rng(0).integers(0, 256, (2, 100, 90, channels), dtype=np.uint8)
+    expected = tf.image.resize(x, size, "bilinear", antialias=False).numpy()
+    found = resize(x, size, antialias=False)
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= 0.501  # rounded to whole levels
+    if size != (1, 1):
+        assert (found != resize(x, size)).any()
+
+
+def test_pictures_are_resized_as_image_dataset_from_directory_does_it(tmp_path):
+    """On a PNG, whose decoding has no freedom."""
+    x = np.random.default_rng(0).integers(0, 256, (50, 50, 3), dtype=np.uint8)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        saved(tmp_path / name, Image.fromarray(x))
+    [(expected, _)] = keras.utils.image_dataset_from_directory(tmp_path, image_size=(22, 22), verbose=False)
+    found = read_image(tmp_path / "a" / "image.png", 3, (22, 22), antialias=False)
+    assert np.abs(found - expected[0].numpy()).max() <= 0.501
+
+
+def test_content_instead_of_a_file(tmp_path):
+    path = saved(tmp_path, Image.fromarray(COLOUR))
+    assert read_header(path.read_bytes()) == (5, 6, False)
+    assert (read_image(path.read_bytes(), 3) == COLOUR).all()
+    with pytest.raises(DataError, match="A picture is no picture that can be read|A picture cannot be read"):
+        read_image(b"text", 3)
 
 
 def test_missing_empty_text_and_folder(tmp_path):

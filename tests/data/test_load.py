@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import shutil
 import struct
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasexp.data.catalog import KMNIST, MNIST
-from kerasexp.data.load import data_folder, find, load_dataset
+from kerasexp.data.catalog import ALIEN_VS_PREDATOR, BEANS, EUROSAT, KMNIST, MNIST
+from kerasexp.data.load import data_folder, find, load_dataset, load_entry
+from kerasexp.data.splits import stratified
 from kerasexp.errors import DataError, UsageError
 
 
@@ -168,6 +170,166 @@ def test_class_folders_without_a_test_part_are_marked(tmp_path):
     remarks = load_dataset("mnist", tmp_path, offline=True).remarks
     assert remarks[0] == "test images of our own split"
     assert any("images of 14x14x1 instead of 28x28x1" in remark for remark in remarks)
+
+
+def test_real_beans_resized_before(data_dir):
+    dataset = load_dataset("beans", data_dir, offline=True)
+    assert dataset.train.x.shape == (1034, 224, 224, 3)
+    assert np.bincount(dataset.validation.y).tolist() == [44, 45, 44]
+    assert dataset.remarks == ()
+    assert dataset.notes[-1] == "altered copy: images resized before (224x224 instead of 500x500)"
+    assert not any("resized to" in note for note in dataset.notes)
+
+
+def test_real_alien_vs_predator_needs_a_size(data_dir):
+    with pytest.raises(DataError, match=r"different sizes: .*--set data.image_size"):
+        load_dataset("alien_vs_predator", data_dir, offline=True)
+    dataset = load_dataset("alien_vs_predator", data_dir, offline=True, image_size=32)
+    assert (dataset.train.x.shape, dataset.test.x.shape) == ((694, 32, 32, 3), (200, 32, 32, 3))
+    assert dataset.remarks == ()
+    assert "no test folder: the validation folder serves as test set" in dataset.notes
+
+
+def test_real_part_of_eurosat_is_not_comparable(data_dir):
+    dataset = load_dataset("eurosat", data_dir, offline=True)
+    assert dataset.train.x.shape == (4000, 64, 64, 3)
+    assert np.bincount(dataset.test.y).tolist() == [100] * 10
+    assert "4,000 instead of 21,600 train images" in dataset.remarks[0]
+    assert not any("our own split" in remark for remark in dataset.remarks)
+
+
+# A hundredth of EuroSAT and a few beans, complete by a catalog of their own.
+LITTLE_EUROSAT = dataclasses.replace(
+    EUROSAT, counts={part: tuple(count // 100 for count in counts) for part, counts in EUROSAT.counts.items()}
+)
+FEW_BEANS = dataclasses.replace(BEANS, counts={"train": (6, 5, 4), "validation": (2, 1, 2), "test": (1, 3, 1)})
+
+
+def eurosat(place, size):
+    totals = [sum(counts) for counts in zip(*LITTLE_EUROSAT.counts.values(), strict=True)]
+    for label, (name, total) in enumerate(zip(EUROSAT.class_names, totals, strict=True)):
+        (place / name).mkdir(parents=True)
+        for number in range(1, total + 1):
+            Image.new("RGB", size, (label, number, 0)).save(place / name / f"{name}_{number}.jpg", "PNG")
+
+
+@pytest.mark.parametrize("size", [(64, 64), (8, 8)])
+def test_whole_eurosat_is_comparable(tmp_path, size):
+    eurosat(tmp_path / "eurosat" / "2750", size)
+    dataset = load_entry(LITTLE_EUROSAT, tmp_path, offline=True)
+    assert dataset.remarks == ()
+    assert "54 images drawn for testing" in dataset.notes[0]
+    assert any("8x8 instead of 64x64" in note for note in dataset.notes) == (size == (8, 8))
+    assert (dataset.train.x[:, 0, 0, 0] == dataset.train.y).all()
+
+
+def test_split_of_eurosat():
+    """The sizes that the study logged: a fifth for testing, a tenth of the rest for validation."""
+    totals = [sum(counts) for counts in zip(*EUROSAT.counts.values(), strict=True)]
+    labels = np.repeat(np.arange(10), totals)
+    kept, test = stratified(labels, 0.2, seed=0)
+    train, validation = stratified(labels[kept], 0.1, seed=42)
+    assert (len(train), len(validation), len(test)) == (19_440, 2_160, 5_400)
+    assert tuple(np.bincount(labels[test])) == EUROSAT.counts["test"]
+
+
+@pytest.mark.parametrize("place", ["eurosat", "eurosat/2750", "2750", "EuroSAT_RGB"])
+def test_places_of_eurosat(tmp_path, place):
+    (tmp_path / place / "SeaLake").mkdir(parents=True)
+    assert find(EUROSAT, tmp_path).place == tmp_path / place
+
+
+@pytest.mark.parametrize("place", ["alien_vs_predator", "alien-vs-predator"])
+def test_places_of_alien_vs_predator(tmp_path, place):
+    class_folders(tmp_path / place / "train", ALIEN_VS_PREDATOR.class_names, 3)
+    class_folders(tmp_path / place / "validation", ALIEN_VS_PREDATOR.class_names, 2)
+    dataset = load_dataset("alien_vs_predator", tmp_path, offline=True)
+    assert (len(dataset.train), len(dataset.test), dataset.validation) == (6, 4, None)
+    assert "6 instead of 694 train images" in dataset.remarks[0]
+
+
+def beans(place, size=(8, 8)):
+    for part, counts in FEW_BEANS.counts.items():
+        for name, count in zip(FEW_BEANS.class_names, counts, strict=True):
+            (place / part / name).mkdir(parents=True)
+            for number in range(count):
+                Image.new("RGB", size, "green").save(place / part / name / f"{number}.jpg")
+    return place
+
+
+def test_whole_beans_are_comparable(tmp_path):
+    beans(tmp_path / "beans", (500, 500))
+    dataset = load_entry(FEW_BEANS, tmp_path, offline=True, image_size=16)
+    assert dataset.remarks == ()
+    assert not any("altered" in note for note in dataset.notes)
+    assert "images resized to 16x16" in dataset.notes
+
+
+def test_beans_without_validation_folder_are_marked(tmp_path):
+    shutil.rmtree(beans(tmp_path / "beans") / "validation")
+    assert load_entry(FEW_BEANS, tmp_path, offline=True).remarks == (
+        "other images than those of beans: 0 instead of 5 validation images",
+    )
+
+
+def test_one_bean_more_is_marked(tmp_path):
+    path = beans(tmp_path / "beans") / "test" / "healthy"
+    shutil.copy(path / "0.jpg", path / "more.jpg")
+    assert "6 instead of 5 test images" in load_entry(FEW_BEANS, tmp_path, offline=True).remarks[0]
+
+
+def test_beans_of_mixed_sizes_and_modes(tmp_path):
+    path = beans(tmp_path / "beans") / "train" / "healthy" / "0.jpg"
+    path.unlink()
+    Image.new("P", (9, 7)).save(path, "PNG")
+    with pytest.raises(DataError, match=r"train/healthy/0.jpg is 9x7"):
+        load_entry(FEW_BEANS, tmp_path, offline=True)
+    dataset = load_entry(FEW_BEANS, tmp_path, offline=True, image_size=8)
+    assert dataset.train.x.shape == (15, 8, 8, 3)
+    assert "altered copy: images resized before (different sizes instead of 500x500)" in dataset.notes
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda place: (place / "train" / "healthy" / "notes.txt").write_text("x"), "notes.txt is no picture"),
+        (lambda place: (place / "train" / "healthy" / "more").mkdir(), "more is a folder inside the class folder"),
+        (lambda place: shutil.rmtree(place / "test" / "healthy"), "test lacks the class folders healthy"),
+        (lambda place: (place / "test" / "rotten").mkdir(), "unknown class folders rotten"),
+        (lambda place: (place / "more").mkdir(), "nothing else beside them"),
+        (
+            lambda place: [
+                shutil.rmtree(place / part / name) for part in FEW_BEANS.counts for name in FEW_BEANS.class_names[1:]
+            ],
+            "lacks the class folders bean_rust, healthy",
+        ),
+    ],
+)
+def test_damaged_folders_of_the_catalog(tmp_path, damage, message):
+    damage(beans(tmp_path / "beans"))
+    with pytest.raises(DataError, match=message):
+        load_entry(FEW_BEANS, tmp_path, offline=True)
+
+
+def test_stray_files_of_operating_systems_do_no_harm(tmp_path):
+    place = beans(tmp_path / "beans")
+    (place / "train" / "healthy" / ".DS_Store").write_text("x")
+    (place / "__MACOSX").mkdir()
+    (place / "train.zip").write_text("beside the folders")
+    assert load_entry(FEW_BEANS, tmp_path, offline=True).remarks == ()
+
+
+def test_what_to_put_where(tmp_path):
+    for name, message in {
+        "beans": f"Put into {tmp_path}/beans: the folders train and validation and test, each with the class fol",
+        "eurosat": f"Put into {tmp_path}/eurosat: class folders AnnualCrop, Forest.*phelber.*offline",
+        "alien_vs_predator": "each with the class folders alien, predator .from https://www.kaggle.com",
+        "cifar10": f"Put into {tmp_path}/cifar10: cifar-10-python.tar.gz .from https://www.cs.toronto.edu/~kriz/",
+    }.items():
+        with pytest.raises(DataError, match=message):
+            load_dataset(name, tmp_path, offline=True)
+    with pytest.raises(DataError, match="Not fetched: TensorFlow Datasets does not have it"):
+        load_dataset("alien_vs_predator", tmp_path)
 
 
 def test_folder_by_path(tmp_path, monkeypatch):

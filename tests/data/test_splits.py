@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.model_selection import train_test_split
 
 from kerasexp.data.dataset import Dataset, Split
-from kerasexp.data.splits import hold_out, stratified
+from kerasexp.data.splits import hold_out, shuffled, stratified
 from kerasexp.errors import UsageError
 
 
@@ -59,6 +60,32 @@ def test_impossible_fractions(fraction):
 def test_a_class_of_one_image_cannot_be_split():
     with pytest.raises(UsageError, match="smallest of 1"):
         hold_out(dataset([20, 1]), 0.5, seed=0)
+
+
+@pytest.mark.parametrize(("count", "fraction", "seed"), [(50_000, 0.2, 42), (101, 0.33, 0), (7, 0.5, 3), (3, 0.01, 9)])
+def test_shuffled_draws_what_scikit_learn_draws(count, fraction, seed):
+    kept, drawn = train_test_split(range(count), test_size=fraction, random_state=seed)
+    ours = shuffled(count, fraction, seed)
+    assert (ours[0].tolist(), ours[1].tolist()) == (sorted(kept), sorted(drawn))
+
+
+def test_split_of_the_cifar_study():
+    kept, drawn = shuffled(50_000, 0.2, 42)
+    assert (len(kept), len(drawn)) == (40_000, 10_000)
+    assert drawn[:5].tolist() == [4, 6, 7, 38, 40]
+
+
+def test_holding_out_shuffled():
+    whole = dataset([50, 50])
+    parts = hold_out(whole, 0.2, 42, "shuffled")
+    assert len(parts.validation) == 20
+    assert (parts.validation.index - 100).tolist() == shuffled(100, 0.2, 42)[1].tolist()
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.999, 1.0, float("nan")])
+def test_impossible_shuffled_fractions(fraction):
+    with pytest.raises(UsageError, match="Choose another fraction"):
+        hold_out(dataset([20, 20]), fraction, 0, "shuffled")
 
 
 def test_own_validation_part_is_kept():

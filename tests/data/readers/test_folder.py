@@ -29,7 +29,7 @@ def test_train_and_test(tmp_path):
     assert y.tolist() == [0] * 5 + [1] * 5
     assert x[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 20, 21, 22, 23, 24]
     assert pictures.arrays["test"][0].shape == (4, 4, 6, 3)
-    assert pictures[1:] == (pictures.positions, ("cat", "dog"), True, ())
+    assert pictures[1:] == (pictures.positions, ("cat", "dog"), True, (4, 6), ())
 
 
 def test_validation_serves_as_test(tmp_path):
@@ -149,10 +149,11 @@ def test_bad_folders(tmp_path):
             folder.read(tmp_path / name)
 
 
-def test_more_than_the_memory_is_refused(tmp_path):
-    fill(tmp_path)
-    with pytest.raises(DataError, match=r"would take 30,000.0 GB in memory.*--set data.image_size=64"):
-        folder.read(tmp_path, image_size=1_000_000)
+def test_more_than_the_disk_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    fill(tmp_path / "pets")
+    with pytest.raises(DataError, match=r"take 30,000.0 GB and cannot be kept in .*: the disk is full.*image_size=64"):
+        folder.read(tmp_path / "pets", image_size=1_000_000)
 
 
 def test_real_palette_pictures_named_jpg(data_dir):

@@ -1,0 +1,72 @@
+"""What the pixels and classes of a data set are like."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from kerasexp.data.dataset import Split
+
+BLOCK_BYTES = 8 * 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class ChannelStatistics:
+    """Brightness of each channel, from 0 (black) to 1.
+
+    Attributes:
+        mean: over all pixels.
+        std: standard deviation over all pixels.
+        image_std: the mean over all images of the standard deviation within the image (n - 1 in the denominator, as
+            PyTorch computes it). It is smaller than `std`, since images also differ from each other.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    image_std: tuple[float, ...]
+
+    def as_lists(self) -> dict[str, list[float]]:
+        """The content for JSON, six digits each."""
+        return {name: [round(value, 6) for value in values] for name, values in dataclasses.asdict(self).items()}
+
+
+def channel_statistics(split: Split) -> ChannelStatistics:
+    """Mean and standard deviation of each channel, over every pixel.
+
+    Args:
+        split: the images; those in a file are read block by block.
+    """
+    pixels = int(np.prod(split.x.shape[1:3]))
+    block = max(1, BLOCK_BYTES // int(np.prod(split.x.shape[1:])))
+
+    def sums(start: int) -> np.ndarray:
+        """Of the block's pixels, of their squares, and of the standard deviations of its images, `[3, channels]`."""
+        x = np.asarray(split.x[start : start + block]).astype(np.float32)
+        x = x.reshape(len(x), pixels, -1)
+        ones = np.ones((1, pixels), np.float32)
+        mean = (ones @ x).astype(np.float64) / pixels
+        # squares of differences from the image's mean: squares of the pixels themselves would lose digits
+        x -= mean.astype(np.float32)
+        variance = (ones @ np.square(x, out=x))[:, 0].astype(np.float64) / pixels
+        mean = mean[:, 0]
+        image_std = np.sqrt(variance * (pixels / max(1, pixels - 1)))
+        return np.stack([mean.sum(0), (variance + mean**2).sum(0), image_std.sum(0)])
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        totals = np.sum(list(pool.map(sums, range(0, len(split), block))), axis=0)
+    mean, square, image_std = totals / len(split)
+    std = np.sqrt(np.maximum(square - mean**2, 0))
+    return ChannelStatistics(*(tuple((values / 255).tolist()) for values in (mean, std, image_std)))
+
+
+def class_counts(split: Split, classes: int) -> list[int]:
+    """The number of images of each class."""
+    return np.bincount(split.y, minlength=classes).tolist()
+
+
+def imbalance(counts: list[int]) -> float | None:
+    """How many times the largest class is as large as the smallest; None if a class has no image."""
+    return max(counts) / min(counts) if min(counts) else None
