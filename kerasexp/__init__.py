@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from kerasexp.workflows.report import report
     from kerasexp.workflows.resume import resume
     from kerasexp.workflows.train import train
+    from kerasexp.workflows.weights import convert_weights
 
     __version__: str
 
 _HOMES = {  # function -> file in kerasexp.workflows
     "check_data": "data",
+    "convert_weights": "weights",
     "doctor": "doctor",
     "evaluate": "evaluate",
     "get_data": "data",
@@ -41,6 +43,7 @@ _HOMES = {  # function -> file in kerasexp.workflows
 __all__ = [
     "__version__",
     "check_data",
+    "convert_weights",
     "doctor",
     "evaluate",
     "get_data",
