@@ -5,6 +5,8 @@
 Writes `torch_layers.npz`: convolutions with padding and stride, adaptive pooling, batch normalisation over three
 batches, bounds and spread of initial weights. Writes `torch_optimizers.npz`: a small network with batch normalisation
 after one and after five steps of SGD and Adam with `weight_decay`. Arrays are in PyTorch's layout; the tests transpose.
+Writes `alexnet.npz`: what torchvision's AlexNet makes of one image, with weights that NumPy draws from a seed. Writes
+`state_dict.pth` and `state_dict_old.pth`: small files as `torch.save` writes them now, and wrote them before 1.6.
 """
 
 from __future__ import annotations
@@ -133,6 +135,61 @@ def optimizer_steps() -> Arrays:
     return found
 
 
+def alexnet() -> nn.Sequential:
+    """torchvision.models.alexnet, with its names of the parameters."""
+    pool = {"kernel_size": 3, "stride": 2}
+    features = nn.Sequential(
+        *(nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(**pool)),
+        *(nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(**pool)),
+        *(nn.Conv2d(192, 384, 3, padding=1), nn.ReLU()),
+        *(nn.Conv2d(384, 256, 3, padding=1), nn.ReLU()),
+        *(nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(), nn.MaxPool2d(**pool)),
+    )
+    classifier = nn.Sequential(
+        *(nn.Dropout(), nn.Linear(9216, 4096), nn.ReLU()),
+        *(nn.Dropout(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 1000)),
+    )
+    network = nn.Sequential()
+    network.add_module("features", features)
+    network.add_module("avgpool", nn.AdaptiveAvgPool2d(6))
+    network.add_module("flatten", nn.Flatten())
+    network.add_module("classifier", classifier)
+    return network.eval()
+
+
+def alexnet_outputs() -> Arrays:
+    """`features` (channels first) and `logits` of an image; the tests draw the same weights and the same image."""
+    generator = np.random.default_rng(7)
+    network = alexnet()
+    weights = {}
+    for name, tensor in network.state_dict().items():
+        values = generator.standard_normal(tuple(tensor.shape), np.float32)
+        weights[name] = torch.tensor(values * np.sqrt(2 / max(1, tensor[0].numel())) if tensor.ndim > 1 else values)
+    network.load_state_dict(weights)
+    image = np.random.default_rng(8).integers(0, 256, (224, 224, 3), np.uint8)
+    x = torch.tensor(image.transpose(2, 0, 1)[None] / 255, dtype=torch.float32)
+    x = (x - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    with torch.no_grad():
+        return {"features": numpy(network.features(x)[0]), "logits": numpy(network(x)[0])}
+
+
+def write_state_dicts(out: Path) -> None:
+    """Tensors in several number formats, one of them a part of another's storage."""
+    whole = torch.arange(24, dtype=torch.float32)
+    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3))
+    content = {
+        **model.state_dict(),
+        "whole": whole,
+        "part": whole[6:18].view(3, 4),
+        "half": torch.tensor([0.5, 2.0], dtype=torch.float16),
+        "double": torch.tensor([[1 / 3]], dtype=torch.float64),
+        "parameter": nn.Parameter(torch.tensor([7.0])),
+    }
+    torch.save(content, out / "state_dict.pth")
+    torch.save(content, out / "state_dict_old.pth", _use_new_zipfile_serialization=False)
+    np.savez_compressed(out / "state_dict.npz", **{name: numpy(tensor) for name, tensor in content.items()})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("tests/models/numbers"))
@@ -142,10 +199,12 @@ def main() -> None:
     written = {
         "torch_layers": convolutions() | adaptive_pooling() | batch_normalization() | initial_weights(),
         "torch_optimizers": optimizer_steps(),
+        "alexnet": alexnet_outputs(),
     }
     for name, arrays in written.items():
         np.savez_compressed(out / f"{name}.npz", torch=np.array(torch.__version__), **arrays)
         print(out / f"{name}.npz")
+    write_state_dicts(out)
 
 
 if __name__ == "__main__":

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from kerasexp.workflows.report import report
     from kerasexp.workflows.resume import resume
     from kerasexp.workflows.train import train
+    from kerasexp.workflows.weights import convert_weights
 
     __version__: str
 
 _HOMES = {  # function -> file in kerasexp.workflows
     "check_data": "data",
     "clear_cache": "cache",
+    "convert_weights": "weights",
     "doctor": "doctor",
     "evaluate": "evaluate",
     "get_data": "data",
@@ -45,6 +47,7 @@ __all__ = [
     "__version__",
     "check_data",
     "clear_cache",
+    "convert_weights",
     "doctor",
     "evaluate",
     "get_data",

@@ -20,6 +20,7 @@ from kerasexp.commands.report import report
 from kerasexp.commands.resume import resume
 from kerasexp.commands.show import show
 from kerasexp.commands.train import train
+from kerasexp.commands.weights import weights
 from kerasexp.errors import KerasexpError
 
 app = typer.Typer(
@@ -30,7 +31,7 @@ app = typer.Typer(
     context_settings={
         "help_option_names": ["--help", "-h"],
         # a help flag that is not given is False, not None: to convert None, Typer would load pydantic
-        "default_map": {"help": False, "data": {"help": False}, "cache": {"help": False}},
+        "default_map": {"help": False} | {group: {"help": False} for group in ("cache", "data", "weights")},
     },
 )
 
@@ -66,6 +67,7 @@ app.command("list", rich_help_panel="Look around")(list_experiments)
 app.command(rich_help_panel="Look around")(show)
 app.add_typer(data, name="data", rich_help_panel="Look around")
 app.add_typer(cache, name="cache", rich_help_panel="Look around")
+app.add_typer(weights, name="weights", rich_help_panel="Look around")
 app.command(rich_help_panel="Look around")(doctor)
 app.command(rich_help_panel="Run")(train)
 app.command(rich_help_panel="Run")(resume)

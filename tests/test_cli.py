@@ -11,7 +11,8 @@ from kerasexp.cli import main
 from kerasexp.errors import DataError, Interrupted
 from kerasexp.workflows import describe
 
-COMMANDS = ["list", "show", "data", "doctor", "train", "resume", "evaluate", "report", "predict"]
+COMMANDS = ["list", "show", "data", "weights", "doctor", "train", "resume", "evaluate", "report", "predict"]
+GROUPS = {"data", "weights"}  # of commands
 HEAVY = {"tensorflow", "keras", "numpy", "pydantic", "scipy", "sklearn", "matplotlib", "yaml", "jinja2", "PIL"}
 
 # what the console script does, and then what it cost
@@ -46,12 +47,12 @@ def test_a_reader_that_leaves_is_no_error():
     assert process.wait() == 1
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "data list", "data get", "data check"])
+@pytest.mark.parametrize("command", [*COMMANDS, "data list", "data get", "data check", "weights convert"])
 def test_every_command_has_help_with_an_example(command, capsys):
     assert main([*command.split(), "--help"]) == 0
     out = capsys.readouterr().out
     assert "Usage: kerasexp" in out
-    if command != "data":
+    if command not in GROUPS:
         assert f"kerasexp {command}" in out.split("Examples")[1]
 
 
@@ -134,7 +135,7 @@ def test_ctrl_c_is_130_and_quiet(failing, capsys):
 
 def test_every_command_is_a_function():
     functions = {"list": "list_experiments"}
-    for command in set(COMMANDS) - {"data"}:
+    for command in set(COMMANDS) - GROUPS:
         assert callable(getattr(kerasexp, functions.get(command, command)))
     for name in kerasexp.__all__:
         assert name in dir(kerasexp)

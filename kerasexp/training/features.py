@@ -43,7 +43,7 @@ def obstacle(model: keras.Model, stage: Stage, augmentation: Augmentation) -> st
 
 
 def cut_layer(model: keras.Model, stage: Stage) -> str | None:
-    """The layer at whose output the network is cut: all of the network passes through it, only frozen layers precede it.
+    """The layer at whose output the network is cut: all passes through it, and only frozen layers precede it.
 
     It comes after the last frozen layer with weights, so that nothing costly is left to compute; of several such places
     it is the narrowest, and of equally narrow ones the last. A layer that behaves otherwise in training (dropout) ends
