@@ -77,7 +77,9 @@ class TrainingImages:
         self._static_changes = self._draw_changes(0) if augmentation.static else None
         # Traced once: an epoch hands in its order and its changes, which costs about a millisecond.
         specs = {name: tf.TensorSpec([None, width], tf.float32) for name, width in self._names.items()}
-        self._build = tf.function(self._batches, input_signature=[tf.TensorSpec([None], tf.int64), specs])
+        self._build = tf.function(
+            self._batches, input_signature=[tf.TensorSpec([None], tf.int64), specs], autograph=False
+        )
 
     def epoch(self, epoch: int, first_step: int = 0) -> tf.data.Dataset:
         """The batches of an epoch.
@@ -113,6 +115,7 @@ class TrainingImages:
     def _batches(self, order: tf.Tensor, changes: dict[str, tf.Tensor]) -> tf.data.Dataset:
         block = _block_images(self.split)
 
+        @tf.autograph.experimental.do_not_convert  # there is nothing to convert, and looking for it takes a second
         def read_block(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             virtual = order[start : start + block]
             x, y = self._read(virtual % len(self.split))

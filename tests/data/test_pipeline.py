@@ -94,9 +94,9 @@ class TestOrder:
 
         monkeypatch.setattr(tf.random, "stateless_uniform", listen)
         images = training(make_split(5), augmentation)
-        for epoch in range(20):
+        for epoch in range(6):
             images.epoch(epoch)
-        assert len(seeds) == len(set(seeds)) == 20 * (1 + streams * augmentation.copies)
+        assert len(seeds) == len(set(seeds)) == 6 * (1 + streams * augmentation.copies)
 
     def test_every_image_once_without_augmentation(self, split):
         x, _ = collect(training(split, PLAIN).epoch(0))
@@ -147,13 +147,13 @@ class TestSameSeed:
 
     @pytest.mark.parametrize(
         ("augmentation", "shape"),
-        [(PLAIN, SHAPE), (FRESH, SHAPE), (EVERYTHING, SHAPE), (EVERYTHING, (9, 7, 3))],
-        ids=["plain", "fresh", "everything", "colour"],
+        [(PLAIN, SHAPE), (FRESH, SHAPE), (EVERYTHING, (9, 7, 3))],
+        ids=["plain", "fresh", "everything"],
     )
     def test_batch_size_blocks_and_threads_do_not_matter(self, augmentation, shape, monkeypatch):
         split = make_split(160, shape)
         expected = collect(training(split, augmentation).epoch(1))
-        for batch_size, block, parallel in ((1, 1024, 8), (50, 64, 3), (128, 7, 1), (300, 1, 2), (5000, 100, 2)):
+        for batch_size, block, parallel in ((1, 64, 8), (50, 7, 1), (5000, 1, 3)):
             monkeypatch.setattr(pipeline, "BLOCK_IMAGES", block)
             monkeypatch.setattr(pipeline, "PARALLEL_BLOCKS", parallel)
             other = collect(training(split, augmentation, batch_size).epoch(1))
@@ -191,10 +191,9 @@ class TestCopies:
         every = augmented_examples(split, 4, EVERYTHING, np.tile(np.arange(150), 3), np.repeat([6, 7, 8], 150))
         np.testing.assert_array_equal(every, pictures)
 
-    @pytest.mark.parametrize("shape", [SHAPE, (9, 7, 3)])
     @pytest.mark.usefixtures("small_blocks")
-    def test_in_order(self, shape):
-        split = make_split(150, shape)
+    def test_in_order(self):
+        split = make_split(150)
         static = EVERYTHING.model_copy(update={"static": True})
         batches = ordered_batches(split, CLASSES, 4, static, batch_size=40)
         x, y = collect(batches)
