@@ -25,8 +25,8 @@ class Fault:
 
 FAULTS: dict[str, Fault] = {
     "test_as_validation": Fault(
-        "The test set also served as validation set. Whatever was chosen by it (when to stop, when to lower the learning "
-        "rate, which epoch is shown) makes the test score optimistic.",
+        "The test set also served as validation set. Whatever was chosen by it (when to stop, when to lower the "
+        "learning rate, which epoch is shown) makes the test score optimistic.",
         lambda experiment: experiment.data.validation == "test",
     ),
     "adadelta_default_rate": Fault(
@@ -95,8 +95,8 @@ FAULTS: dict[str, Fault] = {
         "about overfitting."
     ),
     "relu_head": Fault(
-        "A ReLU instead of softmax ends the network: its outputs are no distribution, and cross-entropy divides them by "
-        "their sum, which may be 0.",
+        "A ReLU instead of softmax ends the network: its outputs are no distribution, and cross-entropy divides them "
+        "by their sum, which may be 0.",
         lambda experiment: "relu" in experiment.model.values(),
     ),
     "assumed_backbone": Fault(
