@@ -384,10 +384,12 @@ def claims_for(experiment: str, variants: Iterable[str] = ()) -> tuple[Claim, ..
     chosen = tuple(sorted(variants))
     for study in studies():
         every = [claim for claim in claims(study) if claim.scope != "several"]
-        own = [claim for claim in every if claim.experiment == experiment and claim.variants == chosen]
-        if own:
-            data = own[0].data
-            return tuple(claim for claim in every if claim in own or (claim.experiment, claim.data) == (None, data))
+        data = next((claim.data for claim in every if (claim.experiment, claim.variants) == (experiment, chosen)), None)
+        if data is not None:
+            wanted = ((experiment, chosen), (None, ()))
+            return tuple(
+                claim for claim in every if (claim.experiment, claim.variants) in wanted and claim.data == data
+            )
     return ()
 
 

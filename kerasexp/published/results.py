@@ -178,7 +178,9 @@ class Results:
         if name.startswith("epoch."):
             column = name.removeprefix("epoch.")
             extreme = self._from_history(f"{column}@{place}")
-            return next((int(row["epoch"]) for row in self.history if _column(row, column) == extreme), None)
+            if extreme is None:
+                return None
+            return next(int(row["epoch"]) for row in self.history if _column(row, column) == extreme)
         if place in _OVER_ALL:
             values = [value for row in self.history if (value := _column(row, name)) is not None]
             return _OVER_ALL[place](values) if values else None

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from kerasexp.config.loading import load_experiment
+from kerasexp.config.loading import experiment_names, load_experiment
 from kerasexp.errors import UsageError
 from kerasexp.models import build, parameter_count
-from kerasexp.published import claims, claims_for
+from kerasexp.published import claims, claims_for, studies
 from kerasexp.published.checks import CHECKS
 from tests.published.examples import accuracy_claim, published_claim
 
@@ -113,11 +113,53 @@ def test_our_networks_have_the_published_parameters(experiment: str) -> None:
     assert parameter_count(model) == published_claim("parameters.total", experiment).value
 
 
-def test_every_published_model_is_a_configuration_of_ours() -> None:
-    models = {(claim.experiment, claim.variants) for claim in claims("kmnist") if claim.experiment}
-    assert len(models) == 8
-    for experiment, variants in models:
-        assert load_experiment(experiment, "published", variants).study == "kmnist"
+CLAIMED = sorted({(claim.experiment, claim.variants) for study in studies() for claim in claims(study)} - {(None, ())})
+
+
+@pytest.mark.parametrize(("experiment", "variants"), [one for one in CLAIMED if one[0] in experiment_names()])
+def test_every_published_model_is_a_configuration_of_ours(experiment: str, variants: tuple[str, ...]) -> None:
+    loaded = load_experiment(experiment, "published", variants)
+    assert {(claim.study, claim.data) for claim in claims_for(experiment, variants)} == {
+        (loaded.study, loaded.data.name)
+    }
+
+
+def test_the_published_models_have_the_names_of_our_experiments() -> None:
+    assert [" + ".join([name, *variants]) for name, variants in CLAIMED] == [
+        "avp_finetune",
+        "avp_finetune + augmented",
+        "avp_scratch",
+        "avp_svm",
+        "beans_vgg16_features",
+        "beans_vgg16_finetune + block1",
+        "beans_vgg16_finetune + block4",
+        "beans_vgg16_finetune + block5",
+        "beans_vgg16_scratch",
+        "beans_vgg16_scratch + relu",
+        "cifar10_alexnet48",
+        "cifar10_cnnbase",
+        "cifar10_cnnv2",
+        "cifar10_cnnv3",
+        "cifar10_cnnv3 + c1",
+        "cifar10_cnnv3 + c2",
+        "cifar10_cnnv3 + c3",
+        "cifar10_cnnv3 + c4",
+        "eurosat_alexnet_pretrained",
+        "eurosat_alexnet_scratch",
+        "eurosat_fusion",
+        "eurosat_mobilenetv2_pretrained",
+        "eurosat_mobilenetv2_scratch",
+        "kmnist_cnn",
+        "kmnist_cnn + augment10",
+        "kmnist_cnn + augment10 + bench12",
+        "kmnist_cnn + bench12",
+        "kmnist_cnn + lr1",
+        "kmnist_cnn_nopool",
+        "kmnist_fcnn",
+        "kmnist_fcnn + augment10",
+        "mnist_simplecnn",
+        "mnist_simplecnn + epochs20",
+    ]
 
 
 def test_claims_for_ignores_the_order_of_variants_and_knows_what_nobody_published() -> None:
@@ -145,6 +187,10 @@ def test_words_and_published_intervals() -> None:
         ({"proportion": True}, "a proportion needs its n"),
         ({"value": None}, "a statement has a text and no value"),
         ({"check": {"name": "belo", "metric": "epochs_run", "limit": 1}}, 'Did you mean "below"'),
+        ({"check": {"name": "between", "metric": "epochs_run", "limit": 1}}, "between: limit must be a list"),
+        ({"check": {"name": "below", "metric": "epochs_run", "limit": [1, 2]}}, "below: limit must be one number"),
+        ({"band": (0.8, 1.0)}, "a margin above 0, or a band instead"),
+        ({"band": (0.8, 0.85), "margin": 0.0}, "0.9 lies outside its own band"),
         ({"mragin": 0.1}, "Extra inputs are not permitted"),
     ],
 )

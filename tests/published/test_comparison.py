@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from kerasexp.config.loading import load_experiment
-from kerasexp.published import claims, claims_for, comparable
-from tests.published.examples import CLASSES, published_claim, whole_manifest
+from kerasexp.config.schema import Experiment
+from kerasexp.published import Claim, claims, claims_for, comparable, comparison
+from kerasexp.published.comparison import remarks
+from tests.published.examples import CLASSES, accuracy_claim, published_claim, whole_manifest
 
 
 def test_the_published_run_is_comparable_with_all_its_claims() -> None:
@@ -167,3 +169,112 @@ def test_statements_about_several_runs_are_never_comparable_with_one() -> None:
     several = [claim for claim in claims("kmnist") if claim.scope == "several"]
     assert several
     assert all(comparable(load_experiment("kmnist_cnn"), whole_manifest(), claim) for claim in several)
+
+
+def test_a_time_is_never_comparable() -> None:
+    claim = accuracy_claim(699, 30, metric="history.seconds@sum", unit="seconds", scope="machine", data="kmnist")
+    assert comparable(load_experiment("kmnist_cnn"), whole_manifest(), claim) == ("a time on another machine",)
+
+
+def _data_claim(metric: str, study: str = "cifar_eurosat", data: str = "cifar10") -> Claim:
+    (found,) = [
+        claim for claim in claims(study) if (claim.metric, claim.data, claim.experiment) == (metric, data, None)
+    ]
+    return found
+
+
+def test_a_validation_part_that_the_study_held_out_itself_is_part_of_the_data() -> None:
+    experiment = load_experiment("kmnist_cnn", changes={"data": {"name": "cifar10", "validation": "split"}})
+    counts = {"train": [4000] * 10, "validation": [1000] * 10, "test": [1000] * 10}
+    manifest = whole_manifest(data={"name": "cifar10", "counts": counts})
+    assert comparable(experiment, manifest, _data_claim("data.train.images")) == ()
+    other = whole_manifest(
+        data={"name": "cifar10", "counts": {"train": [4500] * 10, "validation": [500] * 10, "test": [1000] * 10}}
+    )
+    reasons = ("5,000 training images held out for validation instead of 10,000",)
+    assert comparable(experiment, other, _data_claim("data.train.images")) == reasons
+    # what both parts hold together does not depend on how they were divided
+    assert comparable(experiment, other, _data_claim("data.train+validation.images.3")) == ()
+    assert comparable(experiment, other, _data_claim("data.test.images.3")) == ()
+    subset = whole_manifest(data={"name": "cifar10", "counts": {"train": [400] * 10, "test": [1000] * 10}})
+    assert comparable(experiment, subset, _data_claim("data.test.images.3")) == (
+        "not the complete data set: 4,000 training and validation images instead of 50,000",
+    )
+
+
+def test_data_with_a_validation_part_of_its_own() -> None:
+    experiment = load_experiment("kmnist_cnn", changes={"data": {"name": "beans", "validation": "split"}})
+    counts = {"train": [345, 348, 341], "validation": [44, 45, 44], "test": [43, 43, 42]}
+    manifest = whole_manifest(data={"name": "beans", "counts": counts})
+    for metric in ("data.train.images", "data.validation.images.1", "data.test.images"):
+        assert comparable(experiment, manifest, _data_claim(metric, "vgg16_beans", "beans")) == ()
+
+
+class _Pretrained(Experiment):
+    """An experiment that starts from published weights."""
+
+    pretrained: dict[str, str] = {}
+
+
+def _pretrained(**pretrained: str) -> _Pretrained:
+    settings = load_experiment("kmnist_cnn").model_dump() | {"pretrained": pretrained}
+    return _Pretrained.model_validate(settings)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "found", "reasons"),
+    [
+        ({}, {}, {}, ()),
+        ({"vgg16": "imagenet"}, {"vgg16": "imagenet"}, {}, ()),
+        ({"vgg16": "random"}, {"vgg16": "imagenet"}, {}, ("random weights instead of ImageNet",)),
+        ({}, {"vgg16": "imagenet"}, {}, ("random weights instead of ImageNet",)),
+        ({"vgg16": "random"}, {}, {}, ()),
+        ({"vgg16": "imagenet"}, {"vgg16": "random"}, {}, ("ImageNet weights instead of random weights",)),
+        ({"vgg16": "mine.h5"}, {"vgg16": "imagenet"}, {}, ("mine.h5 weights instead of ImageNet",)),
+        ({"vgg16": "mine.h5"}, {"vgg16": "imagenet"}, {"official": False}, ("mine.h5 weights instead of ImageNet",)),
+        ({"vgg16": "vgg16.h5"}, {"vgg16": "imagenet"}, {"official": True}, ()),
+        (
+            {"vgg16": "random", "alexnet": "random"},
+            {"vgg16": "imagenet", "alexnet": "imagenet"},
+            {},
+            ("random weights instead of ImageNet",),
+        ),
+    ],
+)
+def test_the_training_must_start_from_the_studys_weights(
+    monkeypatch: pytest.MonkeyPatch, ours: dict, theirs: dict, found: dict, reasons: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(comparison, "_published", lambda experiment, variants: _pretrained(**theirs))
+    manifest = whole_manifest(pretrained={"vgg16": found} if found else {})
+    assert comparable(_pretrained(**ours), manifest, published_claim("test.accuracy")) == reasons
+    # the number of parameters is the same whatever they are
+    assert comparable(_pretrained(**ours), manifest, published_claim("parameters.total")) == ()
+
+
+def test_trained_parameters_need_the_same_trained_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Partly(Experiment):
+        trainable_from: str | None = None
+
+    def partly(layer: str | None) -> Partly:
+        return Partly.model_validate(load_experiment("kmnist_cnn").model_dump() | {"trainable_from": layer})
+
+    monkeypatch.setattr(comparison, "_published", lambda experiment, variants: partly("dense"))
+    claim = published_claim("parameters.total").model_copy(update={"metric": "parameters.trainable"})
+    assert comparable(partly("dense"), whole_manifest(), claim) == ()
+    assert comparable(partly(None), whole_manifest(), claim) == ("trainable_from not set instead of dense",)
+    assert comparable(partly(None), whole_manifest(), published_claim("parameters.total")) == ()
+
+
+def test_remarks_on_data_and_weights() -> None:
+    weights = {
+        "vgg16": {"source": "imagenet", "official": True, "altered": ""},
+        "mobilenet_v2": {"source": "imagenet", "official": False, "altered": "BatchNorm folded"},
+        "alexnet": {"source": "imagenet", "official": False, "altered": ""},
+        "other": {"source": "random", "official": False, "altered": ""},
+    }
+    assert remarks({"data": {"notes": ["altered copy: re-encoded images"]}, "pretrained": weights}) == (
+        "altered copy: re-encoded images",
+        "altered copy of the mobilenet_v2 weights: BatchNorm folded",
+        "altered copy of the alexnet weights: not the official file",
+    )
+    assert remarks({}) == ()

@@ -147,6 +147,17 @@ def test_rows_of_an_unpublished_variant_stand_beside_the_bare_experiment(tmp_pat
     assert "augmentation.copies 5 instead of 0" in reasons
 
 
+def test_rows_of_a_published_and_an_unpublished_variant_stand_beside_the_published_one(tmp_path: Path) -> None:
+    found = rows(_run(tmp_path, None, whole_manifest(epochs_run=5), "bench12", "augment5"))
+    assert [row.claim for row in found] == list(claims_for("kmnist_cnn", ["bench12"]))
+
+
+def test_rows_of_altered_weights_say_so(tmp_path: Path) -> None:
+    weights = {"vgg16": {"source": "imagenet", "official": False, "altered": "rounded to 16 bits"}}
+    found = rows(_run(tmp_path, None, whole_manifest(epochs_run=5, pretrained=weights)))
+    assert {row.remarks for row in found} == {("altered copy of the vgg16 weights: rounded to 16 bits",)}
+
+
 def test_rows_before_the_evaluation(tmp_path: Path) -> None:
     manifest = whole_manifest(status="interrupted", stop_reason="a signal", epochs_run=5, best_epoch=None)
     run = _run(tmp_path, None, manifest)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
+from kerasexp.evaluation.statistics import newcombe, wilson
 from kerasexp.published import claims_for, judge
 from kerasexp.published.results import Results
 from kerasexp.published.verdicts import judge_statement
@@ -82,6 +85,67 @@ def test_three_seeds_decide_epochs() -> None:
     assert judge(claim, [590, 596, 602]).status == "reproduced"
     assert judge(claim, [300, 304, 308]).status == "not reproduced"
     assert judge(claim, [500, 596, 700]).status == "cannot tell"
+
+
+def test_on_other_test_images_one_seed_has_the_error_of_both_numbers() -> None:
+    # 0.9543 and 0.9500 of 5,400: +-0.0056 and +-0.0058, together +-0.0081
+    claim = accuracy_claim(0.9543, 0.015, other_images=True, split="test", n=5400, proportion=True)
+    verdict = judge(claim, [0.9500], [wilson(5130, 5400)])
+    assert verdict.interval == pytest.approx(newcombe(5130, 5400, 0.9543 * 5400, 5400))
+    assert (verdict.status, verdict.provisional) == ("reproduced", "provisional: one seed")
+
+
+def test_on_other_test_images_seeds_do_not_cancel_the_error_of_the_images() -> None:
+    values, n = [0.9480, 0.9500, 0.9520], 5400
+    claim = accuracy_claim(0.9543, 0.012, split="test", n=n, proportion=True)
+    # s = 0.002, n = 3: h = 4.30265 * 0.002 * sqrt(4/3) = 0.0099365
+    same = judge(claim, values)
+    assert same.interval == pytest.approx((-0.0043 - 0.0099365, -0.0043 + 0.0099365), abs=1e-6)
+    other = judge(claim.model_copy(update={"other_images": True}), values, [wilson(value * n, n) for value in values])
+    low, high = newcombe(0.9500 * n, n, 0.9543 * n, n)
+    assert other.interval == pytest.approx(
+        (-0.0043 - math.hypot(0.0099365, -0.0043 - low), -0.0043 + math.hypot(0.0099365, high + 0.0043)), abs=2e-5
+    )
+    assert other.provisional == ""
+    # +-0.0099 with these three, +-0.0039 with ever more; with the +-0.0081 of the images never below 0.0077
+    assert same.reason.startswith("2 more seeds would decide it") or same.reason.startswith("1 more seed")
+    assert other.reason.startswith("no number of seeds would decide it")
+
+
+def test_on_other_test_images_a_number_without_error_says_nothing() -> None:
+    claim = accuracy_claim(0.26, 0.03, metric="history.val_loss@final", unit="loss", other_images=True)
+    reason = "the study's images were others, and how far this number varies between images is not known"
+    tested = claim.model_copy(update={"split": "validation"})
+    assert judge(tested, [0.26, 0.26, 0.27], [None] * 3).reason == reason
+    assert judge(tested, [0.26], [None]).reason.startswith("needs 3 seeds")
+    trained = claim.model_copy(update={"metric": "history.loss@final", "split": "train"})
+    assert judge(trained, [0.260, 0.262, 0.264], [None] * 3).status == "reproduced"
+
+
+@pytest.mark.parametrize(
+    ("values", "status"),
+    [
+        ([0.6220, 0.6230, 0.6240], "reproduced"),
+        ([0.5650, 0.5655, 0.5660], "cannot tell"),
+        ([0.6400, 0.6410, 0.6420], "not reproduced"),
+        ([0.5500, 0.5510, 0.5520], "not reproduced"),
+    ],
+)
+def test_a_band_need_not_lie_evenly_about_the_published_number(values: list[float], status: str) -> None:
+    claim = accuracy_claim(0.5850, 0.0, band=(0.565, 0.63))
+    verdict = judge(claim, values)
+    assert verdict.status == status
+    assert "margin -2.00 to +4.50 pp" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("value", "status"), [(600, "reproduced"), (643, "reproduced"), (700, "not reproduced"), (550, "not reproduced")]
+)
+def test_what_the_data_decides_needs_no_seeds(value: float, status: str) -> None:
+    claim = accuracy_claim(600, 43, metric="data.test.images.1", unit="count", scope="data")
+    verdict = judge(claim, [value])
+    assert (verdict.status, verdict.provisional) == (status, "")
+    assert verdict.reason == f"difference {value - 600:+d}, margin ±43"
 
 
 def test_exact_claims_are_decided_at_once() -> None:

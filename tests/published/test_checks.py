@@ -1,0 +1,87 @@
+"""Checks of statements, on numbers counted by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kerasexp.published.checks import CHECKS
+from kerasexp.published.results import Results
+
+NAMES = ["cat", "dog", "ship"]
+# rows true: cat 10 images, dog 10, ship 5
+CONFUSION = [[6, 3, 1], [4, 6, 0], [0, 1, 4]]
+
+
+@pytest.fixture
+def numbers() -> Results:
+    scores = {
+        "accuracy": {"value": 16 / 25, "interval": [0.44, 0.80]},
+        "confusion_matrix": CONFUSION,
+        "per_class": [{"f1": {"value": value}} for value in (0.59, 0.61, 0.80)],
+    }
+    history = [
+        {"epoch": epoch, "loss": loss, "val_loss": validation}
+        for epoch, loss, validation in [(1, 2.0, 1.9), (2, 1.5, 1.3), (3, 1.2, 1.2), (4, 1.1, 1.25)]
+    ]
+    metrics = {"table_weights": "last", "weights": {"last": {"test": scores}}}
+    return Results({"data": {"class_names": NAMES}}, metrics, history)
+
+
+@pytest.mark.parametrize(
+    ("check", "metric", "limit", "holds", "seen"),
+    [
+        ("between", "test.accuracy", [0.64, 0.7], True, "0.64"),
+        ("between", "test.accuracy", [0.65, 0.7], False, "0.64"),
+        ("between", "history.epoch.val_loss@min", [3, 4], True, "3"),
+        ("all_below", "history.gap@*", 0.16, True, "at most 0.15"),
+        ("all_below", "history.gap@*", 0.0, False, "at most 0.15"),
+        # 1.9 - 1.3 = 0.6 until epoch 2, then 0.1 more; until epoch 1 nothing
+        ("levels_off", "history.val_loss", 2, True, "from 1.9000 to 1.3000 in epoch 2, at the lowest 1.2000"),
+        ("levels_off", "history.val_loss", 1, False, "from 1.9000 to 1.9000 in epoch 1, at the lowest 1.2000"),
+        ("lowest_are", "test.per_class.*.f1", [0], True, "lowest: cat"),
+        ("lowest_are", "test.per_class.*.f1", [1, 0], True, "lowest: cat, dog"),
+        ("lowest_are", "test.per_class.*.f1", [2, 0], False, "lowest: cat, dog"),
+        ("highest_are", "test.per_class.*.f1", [2], True, "highest: ship"),
+        ("highest_are", "test.per_class.*.f1", [1], False, "highest: ship"),
+        ("below_average", "test.per_class.*.f1", [0, 1], True, "cat 0.5900, dog 0.6100; mean 0.6667"),
+        ("below_average", "test.per_class.*.f1", [1, 2], False, "dog 0.6100, ship 0.8000; mean 0.6667"),
+        ("above_average", "test.per_class.*.f1", [2], True, "ship 0.8000; mean 0.6667"),
+        ("mostly_taken_for", "test.confusion.0", [1], True, "mostly for dog, 0.3000"),
+        ("mostly_taken_for", "test.confusion.0", [2], False, "mostly for dog, 0.3000"),
+        ("mostly_taken_for", "test.confusion.2", [0, 1], True, "mostly for dog, 0.2000"),
+        # cat/dog 7, cat/ship 1, dog/ship 1
+        ("pair_among", "test.confused", [1, 0, 1], True, "cat/dog 7"),
+        ("pair_among", "test.confused", [1, 2, 1], False, "cat/dog 7"),
+        ("pair_among", "test.confused", [1, 2, 3], True, "cat/dog 7, cat/ship 1, dog/ship 1"),
+    ],
+)
+def test_checks(numbers: Results, check: str, metric: str, limit: Any, holds: bool, seen: str) -> None:
+    assert CHECKS[check](numbers, metric, limit) == (holds, seen)
+
+
+def test_a_class_that_is_never_wrong_is_taken_for_none() -> None:
+    scores = {"confusion_matrix": [[5, 0], [0, 5]]}
+    perfect = Results(
+        {"data": {"class_names": ["a", "b"]}}, {"table_weights": "last", "weights": {"last": {"test": scores}}}
+    )
+    assert CHECKS["mostly_taken_for"](perfect, "test.confusion.0", [1])[0] is False
+
+
+@pytest.mark.parametrize(
+    ("check", "metric", "limit"),
+    [
+        ("between", "test.accuracy", [0, 1]),
+        ("all_below", "history.gap@*", 0.0),
+        ("levels_off", "history.val_loss", 15),
+        ("lowest_are", "test.per_class.*.f1", [0]),
+        ("highest_are", "test.per_class.*.f1", [0]),
+        ("below_average", "test.per_class.*.f1", [0]),
+        ("above_average", "test.per_class.*.f1", [0]),
+        ("mostly_taken_for", "test.confusion.0", [1]),
+        ("pair_among", "test.confused", [0, 1, 1]),
+    ],
+)
+def test_a_run_without_the_numbers_decides_nothing(check: str, metric: str, limit: Any) -> None:
+    assert CHECKS[check](Results({"data": {"class_names": NAMES}}), metric, limit) == (None, "")
