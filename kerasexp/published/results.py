@@ -73,8 +73,7 @@ class Results:
                 * `data.<splits>.images`, `data.<splits>.images.<class>`, `data.<splits>.share.<class>` and
                   `data.<splits>.imbalance` (largest to smallest class), where splits may be joined
                   (`train+validation`); `data.train.channel_mean.<k>`, `data.train.channel_std.<k>` (all pixels) and
-                  `data.train.channel_std_per_image.<k>` from the manifest's `data.channels.<mean, std,
-                  std_per_image>`, of pixels from 0 to 1;
+                  `data.train.channel_image_std.<k>` (mean over images) of pixels from 0 to 1;
                 * everything else as it stands in the manifest: `parameters.total`, `parameters.trainable`,
                   `epochs_run`, `best_epoch`, `seconds`.
         """
@@ -200,7 +199,7 @@ class Results:
 
     def _of_data(self, splits: str, what: str, *number: str) -> float | None:
         if what.startswith("channel_"):
-            return _walk(self.manifest, ["data", "channels", what.removeprefix("channel_"), *number])
+            return _walk(self.manifest, ["data", "channel_statistics", what.removeprefix("channel_"), *number])
         parts = [_walk(self.manifest, ["data", "counts", split]) or () for split in splits.split("+")]
         counts = [sum(of_class) for of_class in zip(*(part for part in parts if part), strict=True)]
         if not sum(counts):

@@ -82,7 +82,7 @@ def _images(splits: str, what: str, *number: str) -> str:
         return f"mean of the {_CHANNELS[number[0]]} channel, {images}"
     if what == "channel_std":
         return f"standard deviation of the {_CHANNELS[number[0]]} channel over all pixels, {images}"
-    if what == "channel_std_per_image":
+    if what == "channel_image_std":
         return f"mean of every image's standard deviation of the {_CHANNELS[number[0]]} channel, {images}"
     if what == "imbalance":
         return f"largest class to smallest, {images}"

@@ -22,7 +22,7 @@ MANIFEST: dict[str, Any] = {
     "data": {
         "class_names": ["a", "b", "c"],
         "counts": {"train": [60, 60, 30], "validation": [5, 10, 5], "test": [40, 40, 20]},
-        "channels": {"mean": [0.4914, 0.4823, 0.4466], "std": [0.25, 0.24, 0.26], "std_per_image": [0.2, 0.2, 0.2]},
+        "channel_statistics": {"mean": [0.4914, 0.4823, 0.4466], "std": [0.25, 0.24, 0.26], "image_std": [0.2, 0.2, 0.2]},
     },
 }
 
@@ -78,7 +78,7 @@ def results() -> Results:
         ("data.train+test.share.2", 0.2),
         ("data.test.images.3", None),
         ("data.train.channel_mean.1", 0.4823),
-        ("data.train.channel_std_per_image.2", 0.2),
+        ("data.train.channel_image_std.2", 0.2),
     ],
 )
 def test_value(results: Results, metric: str, value: float | None) -> None:

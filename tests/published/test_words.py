@@ -26,7 +26,7 @@ from kerasexp.published.words import metric_words
         ("data.test.imbalance", "largest class to smallest, test images"),
         ("data.train.channel_mean.0", "mean of the first channel, training images"),
         (
-            "data.train.channel_std_per_image.2",
+            "data.train.channel_image_std.2",
             "mean of every image's standard deviation of the third channel, training images",
         ),
     ],
