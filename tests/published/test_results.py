@@ -22,7 +22,11 @@ MANIFEST: dict[str, Any] = {
     "data": {
         "class_names": ["a", "b", "c"],
         "counts": {"train": [60, 60, 30], "validation": [5, 10, 5], "test": [40, 40, 20]},
-        "channel_statistics": {"mean": [0.4914, 0.4823, 0.4466], "std": [0.25, 0.24, 0.26], "image_std": [0.2, 0.2, 0.2]},
+        "channel_statistics": {
+            "mean": [0.4914, 0.4823, 0.4466],
+            "std": [0.25, 0.24, 0.26],
+            "image_std": [0.2, 0.2, 0.2],
+        },
     },
 }
 
