@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from kerasexp.config.schema import Experiment
+from kerasexp.config.schema import Data, Experiment
 from kerasexp.errors import UsageError, did_you_mean
 
 LABELS = ("name", "recipe", "variants")  # what the loader sets
@@ -190,7 +190,7 @@ def _complete(settings: Mapping[str, Any]) -> dict[str, Any]:
         for key, field in Experiment.model_fields.items()
         if not field.is_required() and key not in LABELS
     }
-    data = {"validation_fraction": 0.1, "image_size": None}
+    data = {key: field.default for key, field in Data.model_fields.items() if not field.is_required()}
     return {**defaults, **settings, "data": {**data, **settings["data"]}}
 
 

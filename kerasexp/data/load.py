@@ -181,18 +181,19 @@ def _fetch(entry: Entry, data_dir: Path, offline: bool) -> None:
 
 
 def _what_is_missing(entry: Entry, data_dir: Path) -> str:
-    """Names what to add: the files of the layout that is nearest to complete, or the class folders."""
+    """Names what to add: the class folders, or the files of the layout that is nearest to complete."""
+    if entry.folders:
+        parts, classes = " and ".join(entry.folders.parts), ", ".join(entry.class_names)
+        what = f"the folders {parts}, each with the class folders {classes}" if parts else f"class folders {classes}"
+        if entry.tfds_files:
+            what += f"; or unopened {', '.join(file.name for file in entry.tfds_files)}"
+        place, site = data_dir / entry.name, entry.folders.url
+        return f"{entry.name} is not in {data_dir}. Put into {place}: {what} (from {site})."
     ways = [
         ([file for file in layout.files if not (place / file.name).is_file()], place, len(layout.files))
         for layout in entry.layouts
         for place in _places(entry, layout, data_dir)
     ]
-    if entry.folders:
-        parts, classes = " and ".join(entry.folders.parts), ", ".join(entry.class_names)
-        what = f"the folders {parts}, each with the class folders {classes}" if parts else f"class folders {classes}"
-        return (
-            f"{entry.name} is not in {data_dir}. Put into {data_dir / entry.name}: {what} (from {entry.folders.url})."
-        )
     missing, place, size = min(ways, key=lambda way: (len(way[0]) / way[2], way[2]))
     names = ", ".join(file.name for file in missing)
     sites = ", ".join(dict.fromkeys(file.url.removesuffix(file.name) for file in missing))
