@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from kerasexp.data import checks, images
 from kerasexp.data.catalog import CATALOG, Entry, Layout
@@ -277,10 +280,14 @@ def _resized(dataset: Dataset, image_size: int | None, antialias: bool) -> Datas
     if image_size is None or dataset.image_shape[:2] == (image_size, image_size):
         return dataset
     size = (image_size, image_size)
-    splits = {
-        part: dataclasses.replace(split, x=images.resize(split.x, size, antialias))
-        for part in ("train", "validation", "test")
-        if (split := getattr(dataset, part)) is not None
+    parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    found = {part: split for part, split in parts.items() if split is not None}
+    count = sum(map(len, found.values()))
+    remedy = "Choose smaller images: --set data.image_size=64"
+    checks.require_memory(count * image_size**2 * dataset.image_shape[2], f"{dataset.name} resized", remedy)
+    splits: dict[str, Any] = {
+        part: dataclasses.replace(split, x=images.resize(np.asarray(split.x), size, antialias))
+        for part, split in found.items()
     }
     notes = (*dataset.notes, f"images resized to {image_size}x{image_size}")
     return dataclasses.replace(dataset, notes=notes, **splits)
