@@ -14,6 +14,7 @@ COLOUR_SIDE = 32  # of the colour pictures that confirm
 CORRELATION = 0.92  # of the grey pictures, from which a pair is looked at
 MAX_DISTANCE = 0.4  # on CIFAR-10, all of 40 pairs looked at were the same photograph; from 0.4 to 0.5 most were
 ROWS = 256
+BLOCK_BYTES = 4 * 2**20  # of images that are made small at once
 CONFIRMED_AT_ONCE = 4096
 LIMIT = 20_000  # pairs; a set with more has one image very often, which a list would not show any better
 
@@ -119,10 +120,7 @@ def _distances(x: Images, rows: np.ndarray, other: Images, other_rows: np.ndarra
 
 def _grey(images: Images) -> np.ndarray:
     """Small grey pictures, each with mean 0 and length 1, float32 `[n, 256]`; zeros for images of one colour."""
-    pictures = np.empty((len(images), GREY_SIDE**2), np.float32)
-    for start in range(0, len(images), ROWS):
-        rows = np.arange(start, min(start + ROWS, len(images)))
-        pictures[rows] = _shrunk(images, rows, GREY_SIDE).mean(axis=1).reshape(len(rows), -1)
+    pictures = _shrunk(images, np.arange(len(images)), GREY_SIDE).mean(axis=1).reshape(len(images), -1)
     pictures -= pictures.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(pictures, axis=1, keepdims=True)
     return np.where(lengths > 1e-3, pictures / np.maximum(lengths, 1e-3), 0)
@@ -130,11 +128,16 @@ def _grey(images: Images) -> np.ndarray:
 
 def _shrunk(images: Images, rows: np.ndarray, side: int) -> np.ndarray:
     """Some images made small, each pixel the mean of the area it covers, float32 `[n, channels, side, side]`."""
+    height, width, channels = images.shape[1:]
     unique, back = np.unique(rows, return_inverse=True)
-    x = np.asarray(images[unique]).astype(np.float32)
-    for length in x.shape[1:3]:  # each turn shrinks the axis behind the first and puts it last
-        x = np.tensordot(x, _areas(length, side), (1, 1))
-    return x[back]
+    small = np.empty((len(unique), channels, side, side), np.float32)
+    block = max(1, BLOCK_BYTES // (height * width * channels))
+    for start in range(0, len(unique), block):
+        x = np.asarray(images[unique[start : start + block]]).astype(np.float32)
+        for length in (height, width):  # each turn shrinks the axis behind the first and puts it last
+            x = np.tensordot(x, _areas(length, side), (1, 1))
+        small[start : start + block] = x
+    return small[back]
 
 
 def _areas(length: int, side: int) -> np.ndarray:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from kerasexp.data import checks, images
 from kerasexp.data.catalog import CATALOG, Entry, Layout
@@ -181,18 +184,19 @@ def _fetch(entry: Entry, data_dir: Path, offline: bool) -> None:
 
 
 def _what_is_missing(entry: Entry, data_dir: Path) -> str:
-    """Names what to add: the files of the layout that is nearest to complete, or the class folders."""
+    """Names what to add: the class folders, or the files of the layout that is nearest to complete."""
+    if entry.folders:
+        parts, classes = " and ".join(entry.folders.parts), ", ".join(entry.class_names)
+        what = f"the folders {parts}, each with the class folders {classes}" if parts else f"class folders {classes}"
+        if entry.tfds_files:
+            what += f"; or unopened {', '.join(file.name for file in entry.tfds_files)}"
+        place, site = data_dir / entry.name, entry.folders.url
+        return f"{entry.name} is not in {data_dir}. Put into {place}: {what} (from {site})."
     ways = [
         ([file for file in layout.files if not (place / file.name).is_file()], place, len(layout.files))
         for layout in entry.layouts
         for place in _places(entry, layout, data_dir)
     ]
-    if entry.folders:
-        parts, classes = " and ".join(entry.folders.parts), ", ".join(entry.class_names)
-        what = f"the folders {parts}, each with the class folders {classes}" if parts else f"class folders {classes}"
-        return (
-            f"{entry.name} is not in {data_dir}. Put into {data_dir / entry.name}: {what} (from {entry.folders.url})."
-        )
     missing, place, size = min(ways, key=lambda way: (len(way[0]) / way[2], way[2]))
     names = ", ".join(file.name for file in missing)
     sites = ", ".join(dict.fromkeys(file.url.removesuffix(file.name) for file in missing))
@@ -276,10 +280,14 @@ def _resized(dataset: Dataset, image_size: int | None, antialias: bool) -> Datas
     if image_size is None or dataset.image_shape[:2] == (image_size, image_size):
         return dataset
     size = (image_size, image_size)
-    splits = {
-        part: dataclasses.replace(split, x=images.resize(split.x, size, antialias))
-        for part in ("train", "validation", "test")
-        if (split := getattr(dataset, part)) is not None
+    parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    found = {part: split for part, split in parts.items() if split is not None}
+    count = sum(map(len, found.values()))
+    remedy = "Choose smaller images: --set data.image_size=64"
+    checks.require_memory(count * image_size**2 * dataset.image_shape[2], f"{dataset.name} resized", remedy)
+    splits: dict[str, Any] = {
+        part: dataclasses.replace(split, x=images.resize(np.asarray(split.x), size, antialias))
+        for part, split in found.items()
     }
     notes = (*dataset.notes, f"images resized to {image_size}x{image_size}")
     return dataclasses.replace(dataset, notes=notes, **splits)

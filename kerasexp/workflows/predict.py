@@ -35,6 +35,7 @@ def predict(run: str | Path | Run, images: Sequence[str | Path]) -> list[dict[st
         raise UsageError("No images to predict. Expected image files or folders with images.")
     environment.start_tensorflow("float32")
 
+    from kerasexp.data.catalog import CATALOG
     from kerasexp.data.images import read_image
     from kerasexp.evaluation.predictions import predict_probabilities
     from kerasexp.models.saved import load_model
@@ -42,13 +43,15 @@ def predict(run: str | Path | Run, images: Sequence[str | Path]) -> list[dict[st
     model, card = load_model(run.path("model.keras"))
     height, width, channels = model.input_shape[1:]
     names = card["class_names"]
+    trained_on = CATALOG.get(run.manifest["data"]["name"])
+    antialias = trained_on is None or trained_on.antialias  # resized as the training images were
     results: list[dict[str, Any]] = []
     for first in range(0, len(files), 1000):
         entries: list[dict[str, Any]] = []
         pixels = []
         for file in files[first : first + 1000]:
             try:
-                pixels.append(read_image(file, channels, (height, width)))
+                pixels.append(read_image(file, channels, (height, width), antialias))
                 entries.append({"image": str(file)})
             except DataError as error:
                 entries.append({"image": str(file), "error": str(error)})

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+
 
 def test_list(kerasexp, tmp_path):
     answer = kerasexp("data", "list", "--data-dir", tmp_path)
@@ -26,6 +28,21 @@ def test_check_of_a_file(kerasexp, small_data):
     assert answer.code == 0, answer.err
     assert "90 train, 30 test images of 12x12x1" in answer.out
     assert "not comparable" in answer.out
+
+
+def test_check_shows_pixels_classes_and_duplicates(kerasexp, tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (60, 12, 12, 3), dtype=np.uint8)
+    x[50:] = x[:10]
+    y = np.arange(60) % 2
+    np.savez(tmp_path / "pets.npz", x_train=x[:50], y_train=y[:50], x_test=x[50:], y_test=y[50:])
+    answer = kerasexp("data", "check", tmp_path / "pets.npz", "--duplicates")
+    assert answer.code == 0, answer.err
+    assert "largest training class over smallest: 1.00" in answer.out
+    assert "nearly equal images: 10 pairs, 10 of them across splits" in answer.out
+    assert "blue" in answer.out
+    found = json.loads(kerasexp("data", "check", tmp_path / "pets.npz", "--duplicates", "--json").out)
+    assert len(found["duplicates"]) == 10
+    assert "nearly equal" not in kerasexp("data", "check", tmp_path / "pets.npz").out
 
 
 def test_get_bundled_data_as_json(kerasexp, tmp_path):

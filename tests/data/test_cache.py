@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kerasexp.config.loading import load_experiment
 from kerasexp.data.cache import image_cache
 from kerasexp.data.dataset import Dataset, ImagesOnDisk, Split
+from kerasexp.data.pipeline import TrainingImages, evaluation_batches
 from kerasexp.data.readers import folder, pictures
 from kerasexp.data.splits import hold_out
 from kerasexp.errors import DataError
@@ -119,6 +121,23 @@ def test_folder_that_cannot_be_made(large, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(DataError, match=r"cannot be kept in .*file/kerasexp/images: Not a directory"):
         folder.read(large, 32)
+
+
+def test_training_on_images_on_disk_sees_the_same_batches(large, monkeypatch):
+    def batches():
+        x, y = folder.read(large, 32).arrays["train"]
+        split = Split(x, y, np.arange(len(y))).take(np.arange(0, 32, 2))
+        augmentation = load_experiment("kmnist_cnn", augment=2).augmentation
+        images = TrainingImages(split, 2, batch_size=5, seed=1, augmentation=augmentation)
+        plain = evaluation_batches(split, 2, batch_size=7)
+        return type(split.x), [x.numpy() for x, _ in images.epoch(1)], [x.numpy() for x, _ in plain]
+
+    on_disk = batches()
+    monkeypatch.setattr(pictures, "IN_MEMORY", 10**9)
+    in_memory = batches()
+    assert (on_disk[0], in_memory[0]) == (ImagesOnDisk, np.ndarray)
+    for ours, theirs in zip(on_disk[1:], in_memory[1:], strict=True):
+        assert all((a == b).all() for a, b in zip(ours, theirs, strict=True))
 
 
 def test_split_of_images_on_disk_stays_there(large):

@@ -353,6 +353,12 @@ def test_resizing_an_archive(tmp_path):
     assert dataset.notes == ("images resized to 12x12",)
 
 
+def test_resizing_beyond_the_memory(tmp_path):
+    path = archive(tmp_path / "pets.npz")
+    with pytest.raises(DataError, match=r"pets resized would take 24,000.0 GB in memory.*image_size=64"):
+        load_dataset(path, image_size=1_000_000)
+
+
 def test_words_that_are_no_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "notes.txt").touch()

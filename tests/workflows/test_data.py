@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from kerasexp.errors import DataError, UsageError
@@ -35,6 +36,41 @@ def test_check_counts_and_remarks():
     assert summary["counts"] == {"train": [400] * 10, "test": [100] * 10}
     assert summary["remarks"]
     json.dumps(summary)
+
+
+def test_check_measures_pixels_and_classes():
+    summary = check_data("mnist5k")
+    assert summary["imbalance"] == 1
+    assert set(summary["channel_statistics"]) == {"mean", "std", "image_std"}
+    assert summary["channel_statistics"]["mean"] == pytest.approx([0.131], abs=0.01)
+    assert "duplicates" not in summary
+
+
+def test_check_finds_duplicates_across_splits_first(tmp_path):
+    generator = np.random.default_rng(0)
+    x = generator.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
+    x_test = generator.integers(0, 256, (10, 16, 16, 3), dtype=np.uint8)
+    x[7] = x[3]
+    x_test[4] = np.clip(x[20].astype(int) + 5, 0, 255)
+    labels = np.arange(40) % 2
+    np.savez(tmp_path / "pets.npz", x_train=x, y_train=labels, x_test=x_test, y_test=labels[:10])
+    [across, within] = check_data(tmp_path / "pets.npz", duplicates=True)["duplicates"]
+    assert across["first"] == {"split": "train", "row": 20, "index": 20, "label": 0}
+    assert (across["second"]["split"], across["second"]["row"]) == ("test", 4)
+    assert within["distance"] == 0 < across["distance"]
+    json.dumps(across)
+
+
+def test_check_of_images_of_different_sizes(data_dir):
+    summary = check_data("alien_vs_predator", data_dir)
+    assert summary["image_shape"] == [224, 224, 3]
+    assert "images resized to 224x224" in summary["notes"]
+
+
+def test_list_of_images_of_different_sizes(tmp_path):
+    rows = {row["name"]: row for row in list_data(tmp_path)}
+    assert rows["alien_vs_predator"]["image_shape"] is None
+    assert rows["beans"]["images"] == {"train": 1034, "validation": 133, "test": 128}
 
 
 def test_check_of_real_originals(data_dir):

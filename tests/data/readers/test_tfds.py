@@ -6,13 +6,19 @@ import dataclasses
 import gzip
 import hashlib
 import http.server
+import io
 import json
+import shutil
+import tarfile
 import threading
+import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from kerasexp.data.catalog import KMNIST, MNIST, Entry, Layout, OriginalFile
+from kerasexp.data.catalog import CIFAR10, EUROSAT, KMNIST, MNIST, Entry, Folders, Layout, OriginalFile
+from kerasexp.data.images import read_image
 from kerasexp.data.load import load_entry
 from kerasexp.data.readers import tfds as reader
 from kerasexp.errors import DataError
@@ -164,6 +170,147 @@ def empty_server(no_network, monkeypatch):
 def test_failed_download(tmp_path, empty_server):
     with pytest.raises(DataError, match=r"TensorFlow Datasets could not fetch kmnist: .*503"):
         load_entry(KMNIST, tmp_path)
+
+
+CLASSES = ("AnnualCrop", "Forest")
+ORCHARD = dataclasses.replace(
+    TINY,
+    name="orchard",
+    class_names=CLASSES,
+    image_shape=(9, 8, 3),
+    counts={"train": (12, 12), "test": (3, 3)},
+    layouts=(),
+    folders=Folders(parts=(), places=("orchard",), url=""),
+    tfds="orchard_in_tfds",
+)
+
+
+def jpegs(place, count):
+    """Class folders of noisy JPEGs, which two decoders would not read alike."""
+    generator = np.random.default_rng(0)
+    for name in CLASSES:
+        (place / name).mkdir(parents=True)
+        for number in range(1, count + 1):
+            pixels = generator.integers(0, 256, (9, 8, 3), np.uint8)
+            Image.fromarray(pixels).save(place / name / f"{name}_{number}.jpg")
+    return place
+
+
+def prepare_pictures(folder, named, parts):
+    """Lets TFDS itself prepare picture files, as it does EuroSAT's (with names) and those of beans (without)."""
+    import tensorflow_datasets as tfds
+
+    class OrchardInTfds(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        VERSION = tfds.core.Version("2.0.0")
+
+        def _info(self):
+            features = {
+                "image": tfds.features.Image(shape=(9, 8, 3)),
+                "label": tfds.features.ClassLabel(names=CLASSES),
+            }
+            if named:
+                features["filename"] = tfds.features.Text()
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, dl_manager):
+            return {part: self._generate_examples(place) for part, place in parts.items()}
+
+        def _generate_examples(self, place):
+            for path in place.glob("*/*"):
+                record = {"image": path, "label": path.parent.name}
+                yield path.name, {**record, "filename": path.name} if named else record
+
+    OrchardInTfds(data_dir=folder).download_and_prepare()
+
+
+def test_prepared_pictures_are_those_of_the_class_folders(tmp_path):
+    prepare_pictures(tmp_path / "prepared", True, {"train": jpegs(tmp_path / "folders" / "orchard", 15)})
+    ours = load_entry(ORCHARD, tmp_path / "folders", image_size=5)
+    theirs = load_entry(ORCHARD, tmp_path / "prepared", image_size=5)
+    assert theirs.digest() == ours.digest()
+    assert theirs.remarks == ours.remarks == ()
+    assert theirs.notes == ours.notes[:2]  # class folders have no checksums
+    assert "6 images drawn for testing" in theirs.notes[0]
+
+
+def test_prepared_pictures_without_names(tmp_path):
+    parts = {part: jpegs(tmp_path / part, count) for part, count in (("train", 12), ("test", 3))}
+    prepare_pictures(tmp_path / "prepared", False, parts)
+    entry = dataclasses.replace(ORCHARD, folders=dataclasses.replace(ORCHARD.folders, parts=("train", "test")))
+    dataset = load_entry(entry, tmp_path / "prepared")
+    assert dataset.notes == ("images in the order of TensorFlow Datasets, not in the original order",)
+    assert dataset.train.y.tolist() == [0] * 12 + [1] * 12
+    pictures = {read_image(path, 3).tobytes() for path in (tmp_path / "train").glob("*/*")}
+    assert {image.tobytes() for image in dataset.train.x} == pictures
+
+
+def test_prepared_pictures_of_other_classes(tmp_path):
+    prepare_pictures(tmp_path / "prepared", True, {"train": jpegs(tmp_path / "folders", 3)})
+    with pytest.raises(DataError, match="has the classes AnnualCrop, Forest, not those of orchard"):
+        load_entry(dataclasses.replace(ORCHARD, class_names=("a", "b")), tmp_path / "prepared")
+
+
+def test_files_for_tfds_need_no_network(tmp_path):
+    """What is there is prepared offline too: here TFDS gets as far as to see that the file is another."""
+    (tmp_path / "eurosat").mkdir()
+    (tmp_path / "eurosat" / "EuroSAT.zip").write_bytes(b"no archive")
+    with pytest.raises(DataError, match=r"could not fetch eurosat: .*EuroSAT.zip.*wrong"):
+        load_entry(EUROSAT, tmp_path, offline=True)
+
+
+def put_download(folder, name, file, content):
+    """A download as TFDS keeps it, which it takes without looking at the content."""
+    from tensorflow_datasets.core.download import resource
+
+    path = folder / "downloads" / name / resource.get_dl_fname(file.url, file.sha256)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    path.with_name(path.name + ".INFO").write_text(json.dumps({"dataset_names": [name], "urls": [file.url]}))
+
+
+@pytest.mark.slow
+def test_eurosat_prepared_by_tfds_is_that_of_its_class_folders(tmp_path, data_dir, empty_server):
+    counts = {"train": (4,) * 10, "test": (1,) * 10}
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        for name in EUROSAT.class_names:
+            (tmp_path / "folders" / "eurosat" / name).mkdir(parents=True)
+            for path in sorted((data_dir / "eurosat" / name).iterdir())[:5]:
+                archive.write(path, f"2750/{name}/{path.name}")
+                shutil.copy(path, tmp_path / "folders" / "eurosat" / name)
+    put_download(tmp_path / "tfds", "eurosat", EUROSAT.tfds_files[0], zipped.getvalue())
+    entry = dataclasses.replace(EUROSAT, counts=counts)
+    prepared = load_entry(entry, tmp_path / "tfds")
+    assert prepared.digest() == load_entry(entry, tmp_path / "folders").digest()
+    assert prepared.remarks == ()
+
+
+@pytest.mark.slow
+def test_cifar10_prepared_by_tfds_is_that_of_its_batches(tmp_path, data_dir, no_network):
+    """TFDS stores the images shuffled; the labels' digests bring them back in order."""
+    import tensorflow_datasets as tfds
+
+    batches = load_entry(CIFAR10, data_dir, offline=True)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as archive:
+
+        def add(name, content):
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+        for number in range(6):
+            split = batches.test if number == 5 else batches.train
+            rows = slice(0, 10_000) if number == 5 else slice(10_000 * number, 10_000 * (number + 1))
+            pixels = split.x[rows].transpose(0, 3, 1, 2).reshape(10_000, -1)
+            name = "test_batch.bin" if number == 5 else f"data_batch_{number + 1}.bin"
+            add(name, np.concatenate([split.y[rows, None].astype(np.uint8), pixels], axis=1).tobytes())
+        add("batches.meta.txt", "\n".join(CIFAR10.class_names).encode())
+    put_download(tmp_path, "cifar10", CIFAR10.tfds_files[0], packed.getvalue())
+    tfds.builder("cifar10", data_dir=tmp_path).download_and_prepare()
+    prepared = load_entry(CIFAR10, tmp_path)
+    assert prepared.digest() == batches.digest()
+    assert (prepared.remarks, prepared.notes) == ((), ())
 
 
 @pytest.mark.slow
