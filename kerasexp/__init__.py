@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kerasexp.workflows.compare import compare
     from kerasexp.workflows.data import check_data, get_data, list_data
     from kerasexp.workflows.describe import list_experiments, show
     from kerasexp.workflows.doctor import doctor
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _HOMES = {  # function -> file in kerasexp.workflows
     "check_data": "data",
+    "compare": "compare",
     "doctor": "doctor",
     "evaluate": "evaluate",
     "get_data": "data",
@@ -41,6 +43,7 @@ _HOMES = {  # function -> file in kerasexp.workflows
 __all__ = [
     "__version__",
     "check_data",
+    "compare",
     "doctor",
     "evaluate",
     "get_data",

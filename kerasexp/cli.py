@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from kerasexp.commands.compare import compare
 from kerasexp.commands.data import data
 from kerasexp.commands.doctor import doctor
 from kerasexp.commands.evaluate import evaluate
@@ -70,6 +71,7 @@ app.command(rich_help_panel="Run")(resume)
 app.command(rich_help_panel="Use a run")(evaluate)
 app.command(rich_help_panel="Use a run")(report)
 app.command(rich_help_panel="Use a run")(predict)
+app.command(rich_help_panel="Use a run")(compare)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

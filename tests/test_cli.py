@@ -11,7 +11,7 @@ from kerasexp.cli import main
 from kerasexp.errors import DataError, Interrupted
 from kerasexp.workflows import describe
 
-COMMANDS = ["list", "show", "data", "doctor", "train", "resume", "evaluate", "report", "predict"]
+COMMANDS = ["list", "show", "data", "doctor", "train", "resume", "evaluate", "report", "predict", "compare"]
 HEAVY = {"tensorflow", "keras", "numpy", "pydantic", "scipy", "sklearn", "matplotlib", "yaml", "jinja2", "PIL"}
 
 # what the console script does, and then what it cost
