@@ -52,7 +52,7 @@ def test_maps_are_drawn_where_the_experiment_asks_for_them(copy, capsys):
     config.write_text(config.read_text().replace("embedding: null", "embedding: {intermediate: flatten, images: 60}"))
     assert copy.experiment.digest() == copy.manifest["config_digest"]  # a map changes no weight
     found = kerasexp.evaluate(copy)["embedding"]
-    assert "t-SNE of 60 test images, flatten and logits: about 0.5 s" in capsys.readouterr().err
+    assert "t-SNE of 60 test images, flatten and logits: about 1.0 s" in capsys.readouterr().err
     arrays = files.read_npz(copy.path("embedding.npz"))
     predictions = files.read_npz(copy.path("predictions.npz"))
     assert found["images"] == 60
