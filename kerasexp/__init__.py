@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerasexp.workflows.cache import clear_cache, list_cache
+    from kerasexp.workflows.compare import compare
     from kerasexp.workflows.data import check_data, get_data, list_data
     from kerasexp.workflows.describe import list_experiments, show
     from kerasexp.workflows.doctor import doctor
@@ -30,6 +31,7 @@ _HOMES = {  # function -> file in kerasexp.workflows
     "check_data": "data",
     "clear_cache": "cache",
     "convert_weights": "weights",
+    "compare": "compare",
     "doctor": "doctor",
     "evaluate": "evaluate",
     "get_data": "data",
@@ -48,6 +50,7 @@ __all__ = [
     "check_data",
     "clear_cache",
     "convert_weights",
+    "compare",
     "doctor",
     "evaluate",
     "get_data",

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from kerasexp.commands.cache import cache
+from kerasexp.commands.compare import compare
 from kerasexp.commands.data import data
 from kerasexp.commands.doctor import doctor
 from kerasexp.commands.evaluate import evaluate
@@ -74,6 +75,7 @@ app.command(rich_help_panel="Run")(resume)
 app.command(rich_help_panel="Use a run")(evaluate)
 app.command(rich_help_panel="Use a run")(report)
 app.command(rich_help_panel="Use a run")(predict)
+app.command(rich_help_panel="Use a run")(compare)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

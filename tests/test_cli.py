@@ -11,8 +11,9 @@ from kerasexp.cli import main
 from kerasexp.errors import DataError, Interrupted
 from kerasexp.workflows import describe
 
-COMMANDS = ["list", "show", "data", "weights", "doctor", "train", "resume", "evaluate", "report", "predict"]
-GROUPS = {"data", "weights"}  # of commands
+COMMANDS = ["list", "show", "data", "weights", "cache", "doctor"]
+COMMANDS += ["train", "resume", "evaluate", "report", "predict", "compare"]
+GROUPS = {"data", "weights", "cache"}  # of commands
 HEAVY = {"tensorflow", "keras", "numpy", "pydantic", "scipy", "sklearn", "matplotlib", "yaml", "jinja2", "PIL"}
 
 # what the console script does, and then what it cost

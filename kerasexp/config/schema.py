@@ -237,6 +237,20 @@ def _without_none(value: Any) -> Any:
     return {key: found for key, found in value.items() if found is not None} if isinstance(value, dict) else value
 
 
+class Embedding(Frozen):
+    """Which t-SNE maps the evaluation draws: of this layer's output, and beside it of the logits.
+
+    Attributes:
+        intermediate: name of a layer.
+        images: the first so many test images.
+        separating_line: whether data of two classes get the line of a linear SVM on each map.
+    """
+
+    intermediate: str
+    images: Annotated[StrictInt, Field(ge=20, le=20_000)] = 5000
+    separating_line: StrictBool = False
+
+
 class Measured(Frozen):
     """A recipe's own result, written from runs: what `list` shows beside it."""
 
@@ -263,6 +277,7 @@ class Experiment(Stage):
         precision: `auto` is bfloat16 on a processor with bfloat16 matrix units, else float32.
         save_seconds: how often the exact state is saved, at the latest.
         faults: the mistakes that the recipe carries (`kerasexp.config.faults`).
+        embedding: maps that the evaluation draws; they change no weight.
     """
 
     name: str
@@ -283,6 +298,7 @@ class Experiment(Stage):
     save_seconds: NotNegative = 60.0
     faults: tuple[str, ...] = ()
     measured: tuple[Measured, ...] = ()
+    embedding: Embedding | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:
@@ -306,7 +322,7 @@ class Experiment(Stage):
 
     def settings(self) -> dict[str, Any]:
         """What decides the result, apart from the seed: two runs with equal settings answer the same question."""
-        labels = {"title", "recipe", "variants", "seed", "save_seconds", "faults", "measured"}
+        labels = {"title", "recipe", "variants", "seed", "save_seconds", "faults", "measured", "embedding"}
         return self.model_dump(mode="json", exclude=labels)
 
     def digest(self) -> str:

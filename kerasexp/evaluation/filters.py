@@ -22,18 +22,20 @@ def convolution_kernels(model: keras.Model) -> list[tuple[str, np.ndarray]]:
 
 
 def filter_pictures(kernel: np.ndarray) -> np.ndarray:
-    """Each filter as one grey picture, as the KMNIST study drew them.
+    """Each filter as one picture: in colour on colour images, else in grey, as the KMNIST study drew them.
 
     The values are stretched from the smallest to the largest weight of the whole layer, so that filters can be
-    compared; of filters with several input channels only channel 0 is drawn.
+    compared; of filters with other than three input channels only channel 0 is drawn.
 
     Args:
         kernel: float array `[height, width, input channels, filters]`.
 
     Returns:
-        float32 array `[filters, height, width]` with values 0 to 1; 0.5 throughout if all weights are equal.
+        float32 array `[filters, height, width, 3]` or `[filters, height, width]` with values 0 to 1; 0.5 throughout if
+        all weights are equal.
     """
-    pictures = np.moveaxis(kernel[:, :, 0, :], -1, 0).astype(np.float32)
+    seen = kernel if kernel.shape[2] == 3 else kernel[:, :, 0]
+    pictures = np.moveaxis(seen, -1, 0).astype(np.float32)
     low, high = float(kernel.min()), float(kernel.max())
     if low == high:
         return np.full_like(pictures, 0.5)

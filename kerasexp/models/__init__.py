@@ -46,7 +46,8 @@ def build(experiment: Experiment, image_shape: tuple[int, int, int], classes: in
     """The experiment's network for images of this shape; uncompiled, its weights drawn from Keras' current seed.
 
     Raises:
-        UsageError: if the settings or the image shape do not make a network.
+        UsageError: if the settings or the image shape do not make a network, or the experiment names a layer that it
+            does not have.
     """
     try:
         model = network(experiment.network)(image_shape, classes, **experiment.model)
@@ -55,6 +56,10 @@ def build(experiment: Experiment, image_shape: tuple[int, int, int], classes: in
         settings = ", ".join(f"{key}={value}" for key, value in experiment.model.items())
         reason = " ".join(str(error).split())
         raise UsageError(f"{experiment.network} cannot be built for {shape} images with {settings}: {reason}") from None
+    layers = [layer.name for layer in model.layers]
+    if experiment.embedding and experiment.embedding.intermediate not in layers:
+        wanted = experiment.embedding.intermediate
+        raise UsageError(f'embedding.intermediate: no layer "{wanted}". {did_you_mean(wanted, layers)}')
     return model
 
 

@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 import numpy as np
-from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from kerasexp import environment, files, published
 from kerasexp.config.faults import touched
 from kerasexp.config.schema import Experiment
 from kerasexp.errors import DataError
 from kerasexp.reporting import beside
-from kerasexp.reporting.figures import confusion, curves, filters, model, samples, scores, style
+from kerasexp.reporting.figures import confusion, curves, embedding, filters, model, samples, scores
+from kerasexp.reporting.page import Pictures, templates
 from kerasexp.runs import Run
-from kerasexp.training.progress import duration
 
 if TYPE_CHECKING:
     import keras
@@ -62,17 +60,19 @@ def _page(run: Run) -> str:
     table = metrics["weights"][metrics["table_weights"]]
     class_names = [row["name"] for row in table["test"]["per_class"]]
     layers = model.layers_of(network)
+    blocks = model.blocks_of(layers)
     gallery = _mistakes(images, predictions, class_names)
-    pictures = _Pictures(run.path("figures"))
+    pictures = Pictures(run.path("figures"))
     if history:
         _draw_curves(pictures, history, experiment, manifest)
     _draw_scores(pictures, table["test"], class_names)
     _draw_images(pictures, images, manifest["data"], class_names, gallery)
     weights = _draw_weights(pictures, network)
-    text = "The network from its input at the top to its output, one box for each layer."
-    pictures.add("network", model.network(layers), text)
+    maps = _draw_maps(pictures, run, metrics, class_names)
+    text = f"The network from its input at the top to its output, {len(blocks)} boxes for {len(layers)} layers."
+    pictures.add("network", model.network(blocks), text)
 
-    template = _templates().get_template("report.html")
+    template = templates().get_template("report.html")
     return template.render(
         run=run,
         experiment=experiment,
@@ -80,13 +80,17 @@ def _page(run: Run) -> str:
         metrics=metrics,
         table=table,
         history=history,
+        best=_best_validation(history),
+        stages=manifest.get("stages", ()),
         beside=beside.beside(published.rows(run), class_names),
         faults=touched(experiment),
         pictures=pictures.svg,
         gallery=gallery,
         copies_of_each=len(images.get("augmented_copies", ())),
         weights=weights,
+        maps=maps,
         layers=layers,
+        blocks=blocks,
         settings=_settings(experiment),
         machine=_machine(manifest),
         imbalance=_imbalance(manifest["data"]["counts"]),
@@ -101,27 +105,8 @@ def _history(run: Run) -> dict[str, list[float]]:
     return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
 
 
-class _Pictures:
-    """The figures of one report: a PNG in the run folder and an SVG for the page."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.svg: dict[str, Markup] = {}
-        try:
-            folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise DataError(
-                f"{folder} cannot be made: {error.strerror}. Make the run folder writable or copy it."
-            ) from None
-
-    def add(self, name: str, figure: Figure, alt: str, in_page: bool = True) -> None:
-        style.save_png(figure, self.folder / f"{name}.png")
-        if in_page:
-            self.svg[name] = Markup(style.to_svg(figure, name, alt))
-
-
 def _draw_curves(
-    pictures: _Pictures, history: Mapping[str, Sequence[float]], experiment: Experiment, manifest: Mapping[str, Any]
+    pictures: Pictures, history: Mapping[str, Sequence[float]], experiment: Experiment, manifest: Mapping[str, Any]
 ) -> None:
     best = manifest.get("best_epoch")
     validation = "test images as validation" if experiment.data.validation == "test" else "validation"
@@ -129,15 +114,20 @@ def _draw_curves(
     after = f"after {int(last['epoch'])} epochs: training {{0:.4f}}" + (
         ", validation {1:.4f}." if "val_loss" in last else "."
     )
+    stages = [(stage["first_epoch"], stage["name"]) for stage in manifest.get("stages", ())]
     text = "Loss over epochs, " + after.format(last["loss"], last.get("val_loss"))
-    pictures.add("loss", curves.loss(history, best, validation), text)
+    pictures.add("loss", curves.loss(history, best, validation, stages), text)
     text = "Accuracy over epochs, " + after.format(last["accuracy"], last.get("val_accuracy"))
-    pictures.add("accuracy", curves.accuracy(history, best, validation), text)
+    pictures.add("accuracy", curves.accuracy(history, best, validation, stages), text)
+    if len(history["epoch"]) >= curves.LONG:
+        for metric in ("loss", "accuracy"):
+            text = f"{metric.capitalize()} over the second half of the epochs, up to epoch {int(last['epoch'])}."
+            pictures.add(f"late_{metric}", curves.second_half(history, metric, validation), text)
     text = f"Learning rate over epochs, from {history['learning_rate'][0]:g} to {last['learning_rate']:g}."
     pictures.add("learning_rate", curves.learning_rate(history), text)
 
 
-def _draw_scores(pictures: _Pictures, test: Mapping[str, Any], class_names: Sequence[str]) -> None:
+def _draw_scores(pictures: Pictures, test: Mapping[str, Any], class_names: Sequence[str]) -> None:
     ranked = sorted(test["per_class"], key=lambda row: row["f1"]["value"])
     worst, best = ranked[0], ranked[-1]
     text = (
@@ -150,10 +140,13 @@ def _draw_scores(pictures: _Pictures, test: Mapping[str, Any], class_names: Sequ
         top = test["most_confused"][0]
         text += f"The most frequent confusion is {top['true']} taken for {top['predicted']}, {top['count']} times."
     pictures.add("confusion", confusion.confusion_matrix(test["confusion_matrix"], class_names), text)
+    text = "The same confusion matrix in percent of each row."
+    by_row = confusion.confusion_matrix(test["confusion_matrix"], class_names, by_row=True)
+    pictures.add("confusion_by_row", by_row, text)
 
 
 def _draw_images(
-    pictures: _Pictures,
+    pictures: Pictures,
     images: Mapping[str, np.ndarray],
     data: Mapping[str, Any],
     class_names: Sequence[str],
@@ -170,19 +163,50 @@ def _draw_images(
         pictures.add("mistakes", samples.mistakes(images["mistake_images"], captions), "", in_page=False)
 
 
-def _draw_weights(pictures: _Pictures, network: keras.Model) -> list[dict[str, Any]]:
-    """The filters of the first two convolutions, or without any the weights of the first layer on the pixels."""
+def _draw_weights(pictures: Pictures, network: keras.Model) -> list[dict[str, Any]]:
+    """The filters of the first two convolutions with a picture to show, else the weights of a layer on the pixels."""
     from kerasexp.evaluation.filters import convolution_kernels, dense_pictures, filter_pictures
 
-    convolutions = convolution_kernels(network)[:2]
+    convolutions = [one for one in convolution_kernels(network) if one[1].shape[0] > 1][:2]
     dense = None if convolutions else dense_pictures(network)
     shown = []
     for number, (layer, kernel) in enumerate(convolutions or ([dense] if dense else []), start=1):
-        text = f"{min(filters.MOST, kernel.shape[-1])} filters of the layer {layer}, in grey."
-        pictures.add(f"filters_{number}", filters.filter_grid(filter_pictures(kernel)), text)
+        drawn = filter_pictures(kernel)
+        how = "colour" if drawn.ndim == 4 else "grey"
+        text = f"{min(filters.MOST, kernel.shape[-1])} filters of the layer {layer}, in {how}."
+        pictures.add(f"filters_{number}", filters.filter_grid(drawn), text)
         kind = "convolution" if convolutions else "dense"
         shown.append({"figure": f"filters_{number}", "kind": kind, "layer": layer, "shape": kernel.shape})
     return shown
+
+
+def _draw_maps(
+    pictures: Pictures, run: Run, metrics: Mapping[str, Any], class_names: Sequence[str]
+) -> Mapping[str, Any] | None:
+    """The t-SNE maps of a run that has some."""
+    found = metrics.get("embedding")
+    if found is None:
+        return None
+    arrays = files.read_npz(run.path("embedding.npz"))
+    for name, numbers in found["maps"].items():
+        if name in arrays:
+            figure = embedding.embedding(arrays[name], arrays["labels"], class_names, numbers["line"])
+            text = f"Map of {found['images']:,} test images by the output of the layer {numbers['layer']}."
+            pictures.add(f"embedding_{name}", figure, text)
+    return found
+
+
+def _best_validation(history: Mapping[str, Sequence[float]]) -> dict[str, Any] | None:
+    """The best validation accuracy and the lowest validation loss, each with its epoch, the first of equals."""
+    if "val_accuracy" not in history or "val_loss" not in history:
+        return None
+    accuracy, loss = int(np.nanargmax(history["val_accuracy"])), int(np.nanargmin(history["val_loss"]))
+    return {
+        "accuracy": history["val_accuracy"][accuracy],
+        "accuracy_epoch": int(history["epoch"][accuracy]),
+        "loss": history["val_loss"][loss],
+        "loss_epoch": int(history["epoch"][loss]),
+    }
 
 
 def _mistakes(
@@ -215,8 +239,11 @@ def _settings(experiment: Experiment) -> dict[str, list[tuple[str, Any]]]:
     told = {"name", "title", "study", "recipe", "variants", "faults", "measured"}  # elsewhere in the report
     parts: dict[str, list[tuple[str, Any]]] = {"training": []}
     for key, value in experiment.model_dump(mode="json", exclude=told).items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             parts[key] = [(f"{key}.{path}", inner) for path, inner in _leaves(value)]
+        elif isinstance(value, list) and value and isinstance(value[0], dict):  # stages, one after the other
+            for number, one in enumerate(value):
+                parts[f"{key} {number + 1}"] = list(_leaves(one))
         else:
             parts["training"].append((key, value))
     return parts
@@ -249,40 +276,3 @@ def _leaves(part: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
             yield from _leaves(value, f"{above}{key}.")
         else:
             yield f"{above}{key}", value
-
-
-def _templates() -> jinja2.Environment:
-    templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("kerasexp.reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    words = {
-        "number": lambda value: f"{value:,}",
-        "decimal": _decimal,
-        "percent": lambda value: f"{100 * value:.2f}{samples.NO_BREAK}%",
-        "probability": samples.percent,
-        "setting": _setting,
-        "duration": duration,
-    }
-    templates.filters.update(words)
-    return templates
-
-
-def _decimal(value: float | None, digits: int = 4) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def _setting(value: Any) -> str:
-    """A value of a configuration as a reader writes it."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_setting, value)) or "none"
-    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)

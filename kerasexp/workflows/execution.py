@@ -54,7 +54,7 @@ def execute(
             raise Interrupted(f"Interrupted; everything is saved. Go on with: kerasexp resume {run}")
         progress.finished("Evaluating")
         _save_models(run, experiment, dataset, outcome)
-        evaluate_run(run, experiment, dataset)
+        evaluate_run(run, experiment, dataset, progress.note)
         progress.note("Writing the report")
         finished = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         run.update_manifest(status=outcome.status, finished=finished)

@@ -47,3 +47,9 @@ def test_dense_weights_lie_where_their_pixels_lie(shape: tuple[int, int, int]) -
     reaction = np.asarray(layer(image)) @ model.get_layer("dense1").get_weights()[0]
     assert reaction[0, 2] == pytest.approx(pictures[1, 3, -1, 2], rel=1e-6)
     assert convolution_kernels(model) == []
+
+
+def test_filters_on_colour_images_are_in_colour() -> None:
+    kernel = np.zeros((1, 1, 3, 2), np.float32)
+    kernel[0, 0, :, 0] = [-1, 0, 1]
+    np.testing.assert_allclose(filter_pictures(kernel), [[[[0, 0.5, 1]]], [[[0.5, 0.5, 0.5]]]])

@@ -40,3 +40,9 @@ def test_images_too_small_for_the_network_are_refused():
 def test_only_builders_can_be_named(name):
     with pytest.raises(UsageError, match="network: no"):
         network(name)
+
+
+def test_a_map_of_a_layer_that_the_network_lacks_is_refused_before_the_training():
+    wanted = load_experiment("kmnist_cnn", overrides=["embedding={intermediate: flaten}"])
+    with pytest.raises(UsageError, match='no layer "flaten". Did you mean "flatten"?'):
+        build(wanted, (28, 28, 1), 10)

@@ -25,8 +25,8 @@ SECTIONS = {
     *("training", "environment", "repeat", "claims"),
 }
 FIGURES = {
-    *("loss", "accuracy", "learning_rate", "f1", "confusion", "classes", "samples", "augmented", "mistakes"),
-    *("filters_1", "filters_2", "network"),
+    *("loss", "accuracy", "learning_rate", "f1", "confusion", "confusion_by_row", "classes", "samples", "augmented"),
+    *("mistakes", "filters_1", "filters_2", "network"),
 }
 EMPTY = {"meta", "img", "br", "col", "link", "hr", "input"}
 
@@ -66,6 +66,10 @@ class Page(html.parser.HTMLParser):
 
     def words(self) -> str:
         return " ".join(self.text.split())
+
+    def cells(self) -> str:
+        """The text with a space between any two elements, as between the cells of a table."""
+        return " ".join(re.sub("<[^>]+>", " ", self.source).split())
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +254,103 @@ def test_fully_connected_network_shows_its_weights_as_pictures(copied):
     assert "the weights from the 28 × 28 pixels to 64 of its 70 units" in page.words()
     assert copied.path("figures", "filters_1.png").exists()
     assert not copied.path("figures", "filters_2.png").exists()
+
+
+@pytest.fixture(scope="module")
+def rich(trained_run, tmp_path_factory) -> Run:
+    """A report of all that some run may have: twenty epochs, stages, maps, pretrained weights, a deep network."""
+    import keras
+    from keras import layers
+
+    from kerasexp.models.saved import save_model
+
+    run = Run(tmp_path_factory.mktemp("rich") / "run")
+    ignored = shutil.ignore_patterns("state", "events", "figures", "report.html")
+    shutil.copytree(trained_run.folder, run.folder, ignore=ignored)
+    rows = ["epoch,loss,accuracy,val_loss,val_accuracy,learning_rate"]
+    rows += [f"{e},{1 / e},0.5,{abs(e - 7) / 10 + 0.2},{0.9 - abs(e - 12) / 100},0.001" for e in range(1, 21)]
+    run.path("history.csv").write_text("\n".join(rows) + "\n")
+
+    points = np.random.default_rng(0).normal(size=(60, 2))  # of one layer; the other one said the same of every image
+    files.write_npz(run.path("embedding.npz"), labels=np.arange(60) % 10, intermediate=points)
+    purity = {"neighbors": 10, "features": 0.8, "map": 0.9}
+    drawn = {"layer": "flatten", "width": 9216, "components": 50, "knn_purity": purity, "trustworthiness": 0.95}
+    refused = {"layer": "probabilities", "width": 10, "components": None, "reason": "the layer says nothing"}
+    numbers = {"images": 60, "method": "t-SNE", "perplexity": 30, "iterations": 500, "start": "there", "seed": 0}
+    maps = {"intermediate": {**drawn, "line": None}, "final": refused}
+    change(run, "metrics.json", lambda metrics: metrics.update(embedding={**numbers, "maps": maps}))
+
+    def add(manifest):
+        manifest.update(epochs_run=20, best_epoch=7)
+        manifest["pretrained"] = {
+            "vgg16": {"source": "imagenet", "path": "w/vgg16.h5", "sha256": "ab" * 32, "official": True},
+            "alexnet": {"source": "random"},
+        }
+        manifest["feature_cache"] = {"used": False, "reason": "fresh augmentation in front of the frozen part"}
+        manifest["stages"] = [
+            {"name": "head", "first_epoch": 1, "epochs": 10, "trainable_parameters": 1290},
+            {"name": "all", "first_epoch": 11, "epochs": 10, "trainable_parameters": 1_199_882},
+        ]
+        manifest["data"]["channel_statistics"] = {"mean": [0.1307], "std": [0.3081], "mean_of_image_stds": [0.3015]}
+
+    change(run, "manifest.json", add)
+    image = keras.Input((28, 28, 1), name="image")
+    x = layers.Conv2D(3, 1, name="first", trainable=False)(image)
+    for number in range(1, 7):
+        for part in range(6):
+            x = layers.Conv2D(4, 3, padding="same", name=f"block{number}_conv{part}", trainable=number > 5)(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    network = keras.Model(image, layers.Dense(10, activation="softmax", name="probabilities")(x))
+    save_model(network, run.path("model.keras"), run.manifest["data"]["class_names"], epoch=20)
+    write_report(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def rich_page(rich) -> Page:
+    return Page(rich.path("report.html"))
+
+
+def test_a_page_with_everything_is_whole(rich_page):
+    assert rich_page.open == []
+    ids = rich_page.ids()
+    assert {"maps", "pretrained"} <= set(ids)
+    assert len(ids) == len(set(ids))
+
+
+def test_maps_with_their_numbers(rich, rich_page):
+    words = rich_page.words()
+    assert "outputs for 60 of the 1,000 test images" in words
+    assert "Output of the layer flatten: 9,216 values per image" in words
+    assert "90.00 % are of its class on the map, 80.00 % in the layer itself" in words
+    assert "Trustworthiness of the neighborhoods 0.950" in words
+    assert "No map of the last layer, before its softmax: the layer says nothing." in words
+    assert rich.path("figures", "embedding_intermediate.png").exists()
+    assert not rich.path("figures", "embedding_final.png").exists()
+
+
+def test_best_validation_accuracy_and_its_epoch(rich, rich_page):
+    words = rich_page.words()
+    assert "90.00 % after epoch 12 of 20. Lowest loss there: 0.2000 after epoch 7; after the last" in words
+    assert "Loss from epoch 11 on" in words
+    assert rich.path("figures", "late_loss.png").exists()
+    assert rich.path("figures", "late_accuracy.png").exists()
+
+
+def test_pretrained_weights_stages_cache_and_channels(rich_page):
+    words, cells = rich_page.words(), rich_page.cells()
+    assert "vgg16 imagenet, the official file w/vgg16.h5" in cells
+    assert "computed anew in every epoch: fresh augmentation in front of the frozen part." in words
+    assert "all 11 to 20 1,199,882" in cells
+    assert "grey 0.1307 0.3081 0.3015" in cells
+
+
+def test_a_deep_network_is_shown_by_blocks_and_frozen_layers_are_marked(rich_page):
+    words = rich_page.words()
+    assert "All 40 layers" in words
+    assert "block1 28 × 28 × 4 852 frozen block2" in rich_page.cells()
+    assert "block6 28 × 28 × 4 888 trained pool" in rich_page.cells()
+    assert "filters of 3 × 3 weights" in words  # not those of 1 x 1, which are no pictures
 
 
 def test_run_without_mistakes(copied):

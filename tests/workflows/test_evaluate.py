@@ -45,3 +45,21 @@ def test_a_missing_or_damaged_model_is_refused_by_name(copy, damage):
     damage(copy.path("model.keras"))
     with pytest.raises(DataError, match=r"model\.keras is (missing|damaged)"):
         kerasexp.predict(copy, [copy.path("figures")])
+
+
+def test_maps_are_drawn_where_the_experiment_asks_for_them(copy, capsys):
+    config = copy.path("config.yaml")
+    config.write_text(config.read_text().replace("embedding: null", "embedding: {intermediate: flatten, images: 60}"))
+    assert copy.experiment.digest() == copy.manifest["config_digest"]  # a map changes no weight
+    found = kerasexp.evaluate(copy)["embedding"]
+    assert "t-SNE of 60 test images, flatten and logits: about 1.0 s" in capsys.readouterr().err
+    arrays = files.read_npz(copy.path("embedding.npz"))
+    predictions = files.read_npz(copy.path("predictions.npz"))
+    assert found["images"] == 60
+    assert {which: of["width"] for which, of in found["maps"].items()} == {"intermediate": 9216, "final": 10}
+    assert np.bincount(arrays["labels"]).min() >= 5  # mnist5k is in the order of its classes
+    shown = np.searchsorted(predictions["test_index"], arrays["index"])
+    assert (arrays["labels"] == predictions["test_labels"][shown]).all()
+    assert (arrays["predicted"] == predictions["test_probabilities"][shown].argmax(axis=1)).all()
+    assert arrays["final"].shape == arrays["intermediate"].shape == (60, 2)
+    assert found["maps"]["final"]["knn_purity"]["features"] > 0.15  # chance: 0.1

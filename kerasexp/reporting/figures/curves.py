@@ -10,23 +10,31 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from kerasexp.reporting.figures.style import BLUE, GREEN, INK, ORANGE, axes, drawn
+from kerasexp.reporting.figures.style import BLUE, GREEN, INK, ORANGE, axes, drawn, label
 
 History = Mapping[str, Sequence[float]]
 HEIGHT = 2.9
+LONG = 20  # epochs from which the second half is drawn on a scale of its own
 
 
 @drawn
-def loss(history: History, best_epoch: int | None = None, validation: str = "validation") -> Figure:
+def loss(
+    history: History,
+    best_epoch: int | None = None,
+    validation: str = "validation",
+    stages: Sequence[tuple[int, str]] = (),
+) -> Figure:
     """Loss over epochs, training and validation.
 
     Args:
         history: columns of `history.csv` by name; `val_loss` may lack.
         best_epoch: marked if given.
         validation: what the validation data are called in the legend.
+        stages: first epoch and name of each stage, for a training of several.
     """
     figure, ax = axes(HEIGHT)
     _pair(ax, history, "loss", best_epoch, validation)
+    _stages(ax, stages)
     ax.set_ylabel("loss")
     highest = max(max(history["loss"]), max(history.get("val_loss", [0])))
     ax.set_ylim(0, 1.06 * highest if 0 < highest < np.inf else 1)
@@ -34,13 +42,36 @@ def loss(history: History, best_epoch: int | None = None, validation: str = "val
 
 
 @drawn
-def accuracy(history: History, best_epoch: int | None = None, validation: str = "validation") -> Figure:
+def accuracy(
+    history: History,
+    best_epoch: int | None = None,
+    validation: str = "validation",
+    stages: Sequence[tuple[int, str]] = (),
+) -> Figure:
     """Accuracy over epochs, training and validation; arguments as for `loss`."""
     figure, ax = axes(HEIGHT)
     _pair(ax, history, "accuracy", best_epoch, validation)
+    _stages(ax, stages)
+    _in_percent(ax)
     ax.set_ylabel("accuracy")
-    ax.set_ylim(top=min(1.0, ax.get_ylim()[1]))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+    return figure
+
+
+@drawn
+def second_half(history: History, metric: str, validation: str = "validation") -> Figure:
+    """The second half of a long training, on the scale that it needs.
+
+    Args:
+        history: columns of `history.csv` by name.
+        metric: `loss` or `accuracy`.
+        validation: what the validation data are called in the legend.
+    """
+    half = len(history["epoch"]) // 2
+    figure, ax = axes(HEIGHT)
+    _pair(ax, {name: values[half:] for name, values in history.items()}, metric, None, validation)
+    if metric == "accuracy":
+        _in_percent(ax)
+    ax.set_ylabel(metric)
     return figure
 
 
@@ -76,6 +107,19 @@ def _pair(ax: Axes, history: History, metric: str, best_epoch: int | None, valid
         ax.plot([], [], color=INK, alpha=0.45, linewidth=0.8, linestyle=(0, (3, 3)), label=f"best epoch {best_epoch}")
     ax.legend(loc="best")
     _epochs(ax, history)
+
+
+def _in_percent(ax: Axes) -> None:
+    ax.set_ylim(top=min(1.0, ax.get_ylim()[1]))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
+
+
+def _stages(ax: Axes, stages: Sequence[tuple[int, str]]) -> None:
+    """A line where each stage but the first begins, its name beside it."""
+    for first, name in stages[1:]:
+        ax.axvline(first - 0.5, color=INK, alpha=0.6, linewidth=0.9, zorder=1)
+        place = ax.get_xaxis_transform()
+        ax.text(first - 0.5, 1.0, f" {label(name, 16)}", transform=place, fontsize=7.5, alpha=0.8, va="bottom")
 
 
 def _epochs(ax: Axes, history: History) -> None:

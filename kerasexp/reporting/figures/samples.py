@@ -26,7 +26,9 @@ from kerasexp.reporting.figures.style import (
 )
 
 LARGEST = 64  # pixels of a side in a grid: photographs are made smaller, digits stay as they are
+SINGLE = 160  # pixels of a side of a photograph that stands alone
 MOST_ROWS = 20
+FEW_CLASSES = 4
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -59,7 +61,7 @@ def class_distribution(counts: Mapping[str, Sequence[int]], class_names: Sequenc
 
 @drawn
 def sample_grid(images: np.ndarray, sample_labels: np.ndarray, class_names: Sequence[str]) -> Figure:
-    """Training images, one row for each class.
+    """Training images class by class: a row for each, or of few classes of photographs rows of five.
 
     Args:
         images: uint8 `[n, height, width, channels]`, ordered by class.
@@ -67,21 +69,24 @@ def sample_grid(images: np.ndarray, sample_labels: np.ndarray, class_names: Sequ
         class_names: one per class; only the first twenty classes with images are drawn.
     """
     present = np.unique(sample_labels)[:MOST_ROWS]
-    columns = max(int(np.count_nonzero(sample_labels == one)) for one in present)
-    tiles = [tile(image) for image in images]
+    most = max(int(np.count_nonzero(sample_labels == one)) for one in present)
+    large = max(images.shape[1:3]) > LARGEST and len(present) <= FEW_CLASSES
+    columns = min(5, most) if large else most
+    rows = -(-most // columns)  # of each class
+    tiles = [tile(image, SINGLE if large else LARGEST) for image in images]
     height, width = tiles[0].shape[:2]
     grid: list[np.ndarray | None] = []
     for one in present:
-        row = [tiles[number] for number in np.flatnonzero(sample_labels == one)]
-        grid += row
-        grid += [None] * (columns - len(row))
+        of_class = [tiles[number] for number in np.flatnonzero(sample_labels == one)]
+        grid += of_class
+        grid += [None] * (columns * rows - len(of_class))
     pixels = mosaic(grid, columns)
     figure, ax = axes(height=0.1 + (WIDTH - 0.9) * pixels.shape[0] / pixels.shape[1])
     ax.imshow(pixels)
     bare(ax)
     gap = _gap(height)
     names = labels([class_names[one] for one in present], longest=16)
-    ax.set_yticks(height / 2 + (height + gap) * np.arange(len(present)), names)
+    ax.set_yticks((height + gap) * rows * (np.arange(len(present)) + 0.5) - gap / 2, names)
     ax.tick_params(length=0)
     return figure
 
@@ -111,13 +116,13 @@ def percent(probability: float) -> str:
     return f">{NO_BREAK}99.99{NO_BREAK}%" if probability > 0.99995 else f"{100 * probability:.2f}{NO_BREAK}%"
 
 
-def tile(image: np.ndarray) -> np.ndarray:
-    """An RGB picture of at most 64 pixels a side: uint8 `[height, width, 3]`."""
+def tile(image: np.ndarray, largest: int = LARGEST) -> np.ndarray:
+    """An RGB picture of at most `largest` pixels a side, 64 by default: uint8 `[height, width, 3]`."""
     colour = np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image[..., :3]
     side = max(colour.shape[:2])
-    if side <= LARGEST:
+    if side <= largest:
         return np.ascontiguousarray(colour)
-    size = (max(1, colour.shape[1] * LARGEST // side), max(1, colour.shape[0] * LARGEST // side))
+    size = (max(1, colour.shape[1] * largest // side), max(1, colour.shape[0] * largest // side))
     return np.asarray(Image.fromarray(np.ascontiguousarray(colour)).resize(size, Image.Resampling.LANCZOS))
 
 
@@ -136,10 +141,13 @@ def mosaic(tiles: Sequence[np.ndarray | None], columns: int) -> np.ndarray:
 
 
 def data_uri(image: np.ndarray) -> str:
-    """An image as the address of a PNG that is inside the page."""
+    """An image as an address that holds it: exact as PNG, or of a photograph a smaller JPEG."""
     buffer = io.BytesIO()
-    Image.fromarray(tile(image)).save(buffer, format="png", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    photograph = max(image.shape[:2]) > LARGEST
+    kind = "jpeg" if photograph else "png"
+    small = Image.fromarray(tile(image, SINGLE))
+    small.save(buffer, format=kind, optimize=True, **({"quality": 88} if photograph else {}))
+    return f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _gap(height: int) -> int:
@@ -163,7 +171,7 @@ def _gallery(images: np.ndarray, captions: Sequence[str], columns: int) -> Figur
     for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
         left, top = (number % columns) * (side + gap), (number // columns) * (side + gap + text)
         ax.text(left + side / 2, top + text - 0.04, caption, fontsize=7, ha="center", va="bottom")
-        pixels = tile(image)
+        pixels = tile(image, SINGLE)
         scale = side / max(pixels.shape[:2])
         height, width = scale * pixels.shape[0], scale * pixels.shape[1]
         x, y = left + (side - width) / 2, top + text + (side - height) / 2

@@ -25,6 +25,15 @@ BLUE = "#0068a8"
 ORANGE = "#c8560a"
 GREEN = "#00805f"
 ON_BLUE = "#fdfefe"  # text on a full blue
+PAPER = "#fefefd"  # around letters that stand on points
+PURPLE = "#7a49b0"
+RED = "#bf2f4f"
+CYAN = "#1590a6"
+OCHRE = "#94701c"
+PINK = "#c2519c"
+LIME = "#698f16"
+GREY = "#6a7480"
+MANY = (BLUE, ORANGE, GREEN, PURPLE, RED, CYAN, OCHRE, PINK, LIME, GREY)  # classes and runs, in this order
 
 # What each colour is called in the page, which gives it another value in the dark.
 IN_PAGE = {
@@ -33,6 +42,14 @@ IN_PAGE = {
     ORANGE: "var(--orange)",
     GREEN: "var(--green)",
     ON_BLUE: "var(--on-blue)",
+    PAPER: "var(--paper)",
+    PURPLE: "var(--purple)",
+    RED: "var(--red)",
+    CYAN: "var(--cyan)",
+    OCHRE: "var(--ochre)",
+    PINK: "var(--pink)",
+    LIME: "var(--lime)",
+    GREY: "var(--grey)",
 }
 
 WIDTH = 4.6  # inches of every figure: its 9-point text is still read at the width of a telephone

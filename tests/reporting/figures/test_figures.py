@@ -51,12 +51,34 @@ def test_learning_rate_is_logarithmic_only_over_a_wide_range():
     assert curves.learning_rate(to_zero).axes[0].get_ylim()[0] == 0
 
 
+def test_the_second_half_is_drawn_apart():
+    for metric in ("loss", "accuracy"):
+        ax = curves.second_half(history(20), metric).axes[0]
+        assert list(ax.lines[0].get_xdata()) == list(range(11, 21))
+        assert len(ax.lines) == 2
+    low, high = curves.second_half(history(20), "loss").axes[0].get_ylim()
+    assert 0.5 < low < high < 0.55
+
+
+def test_stages_begin_at_a_line_with_their_name():
+    figure = curves.accuracy(history(20), 7, stages=[(1, "head"), (11, "all layers")])
+    assert " all layers" in texts(figure)
+    assert " head" not in texts(figure)
+    assert [line.get_xdata()[0] for line in figure.axes[0].lines if len(line.get_xdata()) == 2] == [7, 10.5]
+
+
 @pytest.mark.parametrize("classes", [2, 10, 30])
 def test_confusion_matrix_shows_counts_where_there_is_room(classes):
     matrix = RNG.integers(0, 40, (classes, classes)) + 900 * np.eye(classes, dtype=int)
     matrix[0] = 0  # a class without images
     figure = confusion.confusion_matrix(matrix, [f"class {number}" for number in range(classes)])
     assert (str(matrix[1, 1]) in texts(figure)) == (classes <= 20)
+
+
+def test_confusion_matrix_by_row_is_in_percent():
+    figure = confusion.confusion_matrix([[999, 1], [30, 70]], ["a", "b"], by_row=True)
+    assert {"99.9", "0.1", "30.0", "70.0"} <= set(texts(figure))
+    assert "100" in texts(confusion.confusion_matrix([[5, 0], [0, 5]], ["a", "b"], by_row=True))
 
 
 def test_f1_bars_follow_the_scores():
@@ -90,7 +112,20 @@ def test_photographs_are_made_smaller_and_digits_are_not():
     assert samples.tile(photograph).shape == (64, 48, 3)
     digit = RNG.integers(0, 256, (28, 28, 1), np.uint8)
     assert (samples.tile(digit) == digit).all()
-    assert len(samples.data_uri(photograph)) < 20_000
+    assert samples.tile(photograph, 160).shape == (160, 120, 3)
+    assert samples.data_uri(photograph).startswith("data:image/jpeg")
+    assert samples.data_uri(digit).startswith("data:image/png")
+    assert len(samples.data_uri(photograph)) < 30_000
+
+
+def test_few_classes_of_photographs_have_rows_of_five():
+    images = RNG.integers(0, 256, (14, 100, 100, 3), np.uint8)
+    figure = samples.sample_grid(images, np.repeat([0, 1], 7), ["a", "b"])
+    picture = figure.axes[0].images[0].get_array()
+    gap = round(100 / 12)
+    assert picture.shape == (4 * 100 + 3 * gap, 5 * 100 + 4 * gap, 4)
+    assert (picture[100 + gap : 200 + gap, 2 * (100 + gap) :, 3] == 0).all()  # each class has seven
+    assert figure.axes[0].get_yticks().tolist() == [100 + gap / 2, 300 + 5 * gap / 2]
 
 
 def test_many_large_images_make_a_small_figure():
@@ -116,6 +151,12 @@ def test_filters_are_in_eight_columns_and_keep_their_grey():
     assert picture[0, 0].tolist() == [0, 0, 0, 255]
     assert picture[-1, -1].tolist() == [255, 255, 255, 255]
     assert picture[0, 24].tolist()[3] == 0
+    coloured = filters.filter_grid(np.eye(3)[[0, 1, 2]].reshape(3, 1, 1, 3)).axes[0].images[0].get_array()
+    assert [coloured[0, 26 * number].tolist() for number in range(3)] == [
+        [255, 0, 0, 255],
+        [0, 255, 0, 255],
+        [0, 0, 255, 255],
+    ]
     many = filters.filter_grid(np.zeros((512, 3, 3))).axes[0].images[0].get_array()
     assert many.shape[0] == 8 * 24 + 7 * 2
 
