@@ -44,10 +44,10 @@ class LayerMap:
 def layer_maps(
     model: keras.Model, x: np.ndarray, labels: np.ndarray, intermediate: str, line: bool = False
 ) -> dict[str, LayerMap]:
-    """Maps of an intermediate layer and of the last one.
+    """Maps of an intermediate layer and of the last dense one.
 
     Args:
-        model: from images with values 0 to 255 to probabilities; its last layer is dense.
+        model: from images with values 0 to 255 to probabilities, with a dense layer before them.
         x: uint8 `[n, height, width, channels]`.
         labels: int64 `[n]`.
         intermediate: name of a layer.
@@ -57,25 +57,23 @@ def layer_maps(
         `intermediate` and `final`.
 
     Raises:
-        KerasexpError: if there is no such layer, or the last one is not dense.
+        KerasexpError: if there is no such layer, or no dense one.
     """
     outputs = layer_outputs(model, x, intermediate)
-    names = {"intermediate": intermediate, "final": model.layers[-1].name}
+    names = {"intermediate": intermediate, "final": _last_dense(model).name}
     return {which: layer_map(features, labels, names[which], line) for which, features in outputs.items()}
 
 
 def layer_outputs(model: keras.Model, x: np.ndarray, intermediate: str) -> dict[str, np.ndarray]:
-    """What two layers say of images: the intermediate one, and the last one before its activation (the logits).
+    """What two layers say of images: the intermediate one, and the last dense one before its activation (the logits).
 
     Returns:
         `intermediate` and `final`, float32 arrays `[n, values]`.
 
     Raises:
-        KerasexpError: if there is no such layer, or the last one is not dense.
+        KerasexpError: if there is no such layer, or no dense one.
     """
-    last = model.layers[-1]
-    if not isinstance(last, keras.layers.Dense):
-        raise KerasexpError(f"The logits are those of a dense last layer, but {last.name} is a {type(last).__name__}.")
+    last = _last_dense(model)
     layers = {layer.name: layer for layer in model.layers}
     if intermediate not in layers:
         raise KerasexpError(f"embedding.intermediate: the network has no layer {intermediate!r}.")
@@ -84,6 +82,13 @@ def layer_outputs(model: keras.Model, x: np.ndarray, intermediate: str) -> dict[
     # the softmax is undone by computing the layer again without it: logarithms of probabilities have lost the sum
     logits = before @ np.asarray(last.kernel, np.float32)
     return {"intermediate": between, "final": logits if last.bias is None else logits + np.asarray(last.bias)}
+
+
+def _last_dense(model: keras.Model) -> keras.layers.Dense:
+    for layer in reversed(model.layers):
+        if isinstance(layer, keras.layers.Dense):
+            return layer
+    raise KerasexpError(f"The logits are those of the last dense layer, but {model.name} has none.")
 
 
 def layer_map(features: np.ndarray, labels: np.ndarray, layer: str, line: bool = False) -> LayerMap:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -20,9 +20,10 @@ from kerasexp.data.pipeline import ordered_batches
 from kerasexp.errors import Interrupted
 from kerasexp.training.cache import FeatureCache
 from kerasexp.training.interruption import Interruption
-from kerasexp.training.progress import Progress, duration
+from kerasexp.training.progress import duration
 from kerasexp.training.stages import frozen_part, parents
 
+Say = Callable[[str], None]  # is told what takes long
 BLOCK_BYTES = 192 * 2**20  # of the widest float32 tensor in one call of the frozen part
 SECONDS_PER_NOTE = 20.0
 IN_MEMORY = 500e6  # bytes of features up to which a training holds them in memory
@@ -102,30 +103,28 @@ class FrozenPart:
         tail = keras.Model(tensor, model.output, name="trained_part")
         return cls(cut, head, tail, augmentation, seed, cache or FeatureCache())
 
-    def features_of(self, dataset: Dataset, progress: Progress, interruption: Interruption | None = None) -> Dataset:
+    def features_of(self, dataset: Dataset, say: Say, interruption: Interruption | None = None) -> Dataset:
         """The data set with features instead of images; static copies of the training images stand one after another.
 
         Raises:
             NoRoom: if the features fit neither in the cache's bound nor on the disk.
             Interrupted: after a signal; what was computed is kept.
         """
-        test = self._plain("test", [dataset.test], progress, interruption)[0]
+        test = self._plain("test", [dataset.test], say, interruption)[0]
         if self.augmentation.copies:
-            train = self._copies(dataset.train, progress, interruption)
+            train = self._copies(dataset.train, say, interruption)
             rest = [] if dataset.validation is None else [dataset.validation]
-            validation = next(iter(self._plain("validation", rest, progress, interruption)), None)
+            validation = next(iter(self._plain("validation", rest, say, interruption)), None)
         elif dataset.validation is not None and not np.intersect1d(dataset.train.index, dataset.validation.index).size:
             # held out of the training set: computed as one array, so that another split finds it again
-            train, validation = self._plain("training", [dataset.train, dataset.validation], progress, interruption)
+            train, validation = self._plain("training", [dataset.train, dataset.validation], say, interruption)
         else:
-            train = self._plain("training", [dataset.train], progress, interruption)[0]
+            train = self._plain("training", [dataset.train], say, interruption)[0]
             rest = [] if dataset.validation is None else [dataset.validation]
-            validation = next(iter(self._plain("validation", rest, progress, interruption)), None)
+            validation = next(iter(self._plain("validation", rest, say, interruption)), None)
         return dataclasses.replace(dataset, train=train, validation=validation, test=test)
 
-    def _plain(
-        self, part: str, splits: list[Split], progress: Progress, interruption: Interruption | None
-    ) -> list[Split]:
+    def _plain(self, part: str, splits: list[Split], say: Say, interruption: Interruption | None) -> list[Split]:
         """Features of several splits of one set of images, computed in the images' own order."""
         if not splits:
             return []
@@ -150,7 +149,7 @@ class FrozenPart:
             for start in range(first, len(order), size):
                 yield images(start, min(start + size, len(order)))
 
-        features = self._computed(f"{part} images", content.hexdigest(), len(order), blocks, progress, interruption)
+        features = self._computed(f"{part} images", content.hexdigest(), len(order), blocks, say, interruption)
         places = np.empty(len(order), np.int64)
         places[order] = np.arange(len(order))
         found = []
@@ -158,7 +157,7 @@ class FrozenPart:
             found.append(dataclasses.replace(split, x=_rows(features, places[source == number])))
         return found
 
-    def _copies(self, split: Split, progress: Progress, interruption: Interruption | None) -> Split:
+    def _copies(self, split: Split, say: Say, interruption: Interruption | None) -> Split:
         """Features of the static augmented copies of the training images."""
         content = hashlib.sha256(np.ascontiguousarray(split.index).data)
         size = self._block_images()
@@ -173,7 +172,7 @@ class FrozenPart:
             for x, _ in batches.unbatch().skip(first).batch(size):
                 yield x.numpy()
 
-        features = self._computed("augmented copies", content.hexdigest(), count, blocks, progress, interruption)
+        features = self._computed("augmented copies", content.hexdigest(), count, blocks, say, interruption)
         return Split(_rows(features, np.arange(count)), np.tile(split.y, copies), np.arange(count))
 
     def _block_images(self) -> int:
@@ -186,7 +185,7 @@ class FrozenPart:
         content: str,
         count: int,
         blocks: Any,
-        progress: Progress,
+        say: Say,
         interruption: Interruption | None,
     ) -> np.memmap:
         shape = (count, *self.head.output.shape[1:])
@@ -202,7 +201,7 @@ class FrozenPart:
         def features(first: int) -> Iterator[np.ndarray]:
             nonlocal said
             done = first
-            progress.note(f"Computing what the frozen part makes of {count - first:,} {what}, once (up to {self.cut})")
+            say(f"Computing what the frozen part makes of {count - first:,} {what}, once (up to {self.cut})")
             for block in blocks(first):
                 if interruption is not None and interruption.requested:
                     raise Interrupted("interrupted while computing features")
@@ -214,7 +213,7 @@ class FrozenPart:
                 if time.monotonic() - said >= SECONDS_PER_NOTE:
                     said = time.monotonic()
                     left = (said - began) / (done - first) * (count - done)
-                    progress.note(f"  {done:,} of {count:,}, about {duration(left)} left")
+                    say(f"  {done:,} of {count:,}, about {duration(left)} left")
 
         return self.cache.fill(key, f"{what}: {shape} after {self.cut}", shape, dtype, features)
 

@@ -211,7 +211,7 @@ class _Training:
         if not reason:
             part = FrozenPart.of(self.model, stage, augmentation, self.experiment.seed)
             try:
-                dataset = part.features_of(self.dataset, self.progress, self.interruption)
+                dataset = part.features_of(self.dataset, self.progress.note, self.interruption)
                 trained, cut = part.tail, part.cut
                 augmentation = augmentation.model_copy(update={"copies": 0})
             except NoRoom as error:

@@ -64,18 +64,20 @@ def evaluate_run(run: Run, experiment: Experiment, dataset: Dataset, say: Callab
         return evaluate_predictions(probabilities, split.y, dataset.class_names, seed=experiment.seed), probabilities
 
     model, card = load_model(run.path("model.keras"))
-    on_test, probabilities = measure(model, dataset.test)
-    table = {"epoch": card["epoch"], "test": on_test, "train": measure(model, dataset.train)[0]}
+    trained, shown = _without_frozen_part(model, experiment, dataset, say)
+    on_test, probabilities = measure(trained, shown.test)
+    table = {"epoch": card["epoch"], "test": on_test, "train": measure(trained, shown.train)[0]}
     weights = {experiment.weights: table}
-    if dataset.validation is not None:
-        table["validation"] = measure(model, dataset.validation)[0]
+    if shown.validation is not None:
+        table["validation"] = measure(trained, shown.validation)[0]
     if experiment.weights == "last" and experiment.data.validation != "none":
         weights["best"] = table
         if run.path("best.keras").exists():
             best, card = load_model(run.path("best.keras"))
-            weights["best"] = {"epoch": card["epoch"], "test": measure(best, dataset.test)[0]}
-            if dataset.validation is not None:
-                weights["best"]["validation"] = measure(best, dataset.validation)[0]
+            trained, shown = _without_frozen_part(best, experiment, dataset, say)
+            weights["best"] = {"epoch": card["epoch"], "test": measure(trained, shown.test)[0]}
+            if shown.validation is not None:
+                weights["best"]["validation"] = measure(trained, shown.validation)[0]
     metrics: dict[str, Any] = {"table_weights": experiment.weights, "weights": weights}
     if experiment.embedding is not None:
         metrics["embedding"] = _embedding(run, experiment.embedding, model, dataset.test, probabilities, say)
@@ -104,6 +106,24 @@ def evaluate_run(run: Run, experiment: Experiment, dataset: Dataset, say: Callab
         pictures["augmented_copies"] = copies
     files.write_npz(run.path("images.npz"), **pictures)
     return metrics
+
+
+def _without_frozen_part(
+    model: Any, experiment: Experiment, dataset: Dataset, say: Callable[[str], None]
+) -> tuple[Any, Dataset]:
+    """The rest of the network and its features, where the training computed the frozen part once."""
+    from kerasexp.training.cache import NoRoom
+    from kerasexp.training.features import FrozenPart, obstacle
+
+    stage = experiment.training_stages[-1]
+    if obstacle(model, stage, experiment.augmentation):
+        return model, dataset
+    originals = experiment.augmentation.model_copy(update={"copies": 0})
+    part = FrozenPart.of(model, stage, originals, experiment.seed)
+    try:
+        return part.tail, part.features_of(dataset, say)
+    except NoRoom:
+        return model, dataset
 
 
 def _embedding(

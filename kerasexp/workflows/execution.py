@@ -20,6 +20,7 @@ from kerasexp.models.saved import save_model
 from kerasexp.reporting.html import write_report
 from kerasexp.runs import Run
 from kerasexp.training.progress import Progress
+from kerasexp.training.stages import freeze
 from kerasexp.training.trainer import Outcome, train
 from kerasexp.workflows.evaluate import evaluate_run
 from kerasexp.workflows.pretrained import load_all
@@ -128,6 +129,8 @@ def _save_models(run: Run, experiment: Experiment, dataset: Dataset, outcome: Ou
     position = outcome.position
     # a copy without optimizer and metrics: what is saved is the network alone
     network = build(experiment, dataset.image_shape, len(dataset.class_names))
+    constant = [layer.name for layer in network.layers if not layer.trainable]
+    freeze(network, experiment.training_stages[-1], constant)  # the file tells what was trained
     last = (outcome.model.get_weights(), position.all_epochs)
     best = (outcome.best_weights or last[0], position.best_of_all or position.all_epochs)
 

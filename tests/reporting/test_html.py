@@ -291,7 +291,7 @@ def rich(trained_run, tmp_path_factory) -> Run:
             {"name": "head", "first_epoch": 1, "epochs": 10, "trainable_parameters": 1290},
             {"name": "all", "first_epoch": 11, "epochs": 10, "trainable_parameters": 1_199_882},
         ]
-        manifest["data"]["channel_statistics"] = {"mean": [0.1307], "std": [0.3081], "mean_of_image_stds": [0.3015]}
+        manifest["data"]["channel_statistics"] = {"mean": [0.1307], "std": [0.3081], "image_std": [0.3015]}
 
     change(run, "manifest.json", add)
     image = keras.Input((28, 28, 1), name="image")

@@ -11,7 +11,6 @@ from kerasexp.config.loading import load_experiment
 from kerasexp.data.pipeline import ordered_batches
 from kerasexp.training.cache import FeatureCache
 from kerasexp.training.features import FrozenPart, cut_layer, obstacle
-from kerasexp.training.progress import Progress
 from tests.training.examples import branched_network, small_dataset, stage
 
 PLAIN = load_experiment("mnist_simplecnn").augmentation
@@ -19,12 +18,8 @@ STATIC = PLAIN.model_copy(update={"copies": 3, "static": True})
 HEAD = stage(trainable_from="dense")
 
 
-class Notes(Progress):
-    def __init__(self):
-        self.notes = []
-
-    def note(self, text):
-        self.notes.append(text)
+def unsaid(text: str) -> None:
+    pass
 
 
 def part(tmp_path, augmentation=PLAIN, model=None):
@@ -58,7 +53,7 @@ def test_what_cannot_be_kept_says_why(changes, augmentation, reason):
 def test_head_and_tail_are_the_network(tmp_path):
     model, dataset = branched_network(), small_dataset()
     frozen = part(tmp_path, model=model)
-    features = frozen.features_of(dataset, Progress())
+    features = frozen.features_of(dataset, unsaid)
     for split, images in ((features.train, dataset.train), (features.validation, dataset.validation)):
         np.testing.assert_allclose(frozen.tail(split.x).numpy(), model(images.x).numpy(), atol=1e-6)
         assert np.array_equal(split.y, images.y)
@@ -67,7 +62,7 @@ def test_head_and_tail_are_the_network(tmp_path):
 
 def test_another_split_of_the_same_images_computes_nothing_again(tmp_path):
     dataset = small_dataset()
-    part(tmp_path).features_of(dataset, Progress())
+    part(tmp_path).features_of(dataset, unsaid)
     everything = np.concatenate([dataset.train.x, dataset.validation.x])
     labels = np.concatenate([dataset.train.y, dataset.validation.y])
     order = np.random.default_rng(5).permutation(50)
@@ -76,28 +71,28 @@ def test_another_split_of_the_same_images_computes_nothing_again(tmp_path):
         train=dataclasses.replace(dataset.train, x=everything[order[:30]], y=labels[order[:30]], index=order[:30]),
         validation=dataclasses.replace(dataset.train, x=everything[order[30:]], y=labels[order[30:]], index=order[30:]),
     )
-    progress = Notes()
+    said = []
     model = branched_network()
     frozen = part(tmp_path, model=model)
-    features = frozen.features_of(other, progress)
-    assert progress.notes == []
+    features = frozen.features_of(other, said.append)
+    assert said == []
     np.testing.assert_allclose(frozen.tail(features.train.x).numpy(), model(other.train.x).numpy(), atol=1e-6)
 
 
 def test_other_weights_are_other_features(tmp_path):
     dataset = small_dataset()
-    part(tmp_path).features_of(dataset, Progress())
+    part(tmp_path).features_of(dataset, unsaid)
     model = branched_network()
     model.get_layer("left").set_weights([weight + 1 for weight in model.get_layer("left").get_weights()])
-    progress = Notes()
-    part(tmp_path, model=model).features_of(dataset, progress)
-    assert len(progress.notes) == 2
+    said = []
+    part(tmp_path, model=model).features_of(dataset, said.append)
+    assert len(said) == 2
 
 
 def test_static_copies_are_those_that_training_sees(tmp_path):
     model, dataset = branched_network(), small_dataset()
     frozen = part(tmp_path, STATIC, model)
-    features = frozen.features_of(dataset, Progress())
+    features = frozen.features_of(dataset, unsaid)
     assert len(features.train) == 120
     images = np.concatenate([x for x, _ in ordered_batches(dataset.train, 3, 7, STATIC)])
     np.testing.assert_allclose(frozen.tail(features.train.x).numpy(), model(images).numpy(), atol=1e-6)
