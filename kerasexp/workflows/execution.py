@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import errno
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -112,16 +113,19 @@ def _record(run: Run, outcome: Outcome) -> None:
             "total": parameter_count(outcome.model),
             "trainable": parameter_count(outcome.model, trainable=True),
         },
-        stages=_stages(run, outcome),
-        feature_cache=outcome.stages[-1]["feature_cache"] if outcome.stages else None,
     )
+    if any(stage.trainable_from for stage in run.experiment.training_stages) and outcome.stages:
+        run.update_manifest(feature_cache=outcome.stages[-1]["feature_cache"])
+    if run.experiment.stages:
+        run.update_manifest(stages=_stages(run, outcome))
     run.log(f"training ended: {outcome.status}, epoch {position.all_epochs}, step {position.step}")
 
 
 def _stages(run: Run, outcome: Outcome) -> list[dict[str, Any]]:
     """What is known of all stages: those of this process, and of earlier ones before a resume."""
     known = {stage["first_epoch"]: stage for stage in [*run.manifest.get("stages", ()), *outcome.stages]}
-    return [known[first] for first in sorted(known)]
+    begins = [*sorted(known), outcome.position.all_epochs + 1]
+    return [{**known[first], "epochs": after - first} for first, after in itertools.pairwise(begins)]
 
 
 def _save_models(run: Run, experiment: Experiment, dataset: Dataset, outcome: Outcome) -> None:
