@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections import Counter
 from collections.abc import Sequence
 
 from kerasexp.published import Claim, Row
 
+DIGITS = {"ratio": 4, "seconds": 1}  # after the point; other units are counts
 SYMBOLS = {"reproduced": "✓", "not reproduced": "✗", "cannot tell": "?", "not comparable": "–"}
 
 
@@ -55,6 +57,23 @@ class Group:
 
 
 @dataclasses.dataclass(frozen=True)
+class Matrix:
+    """A published confusion matrix.
+
+    Attributes:
+        title: its heading.
+        source: where it stands.
+        class_names: of its rows (true) and columns (predicted).
+        lines: its cells, row by row, shares of the true class; None where there is no claim.
+    """
+
+    title: str
+    source: str
+    class_names: tuple[str, ...]
+    lines: tuple[tuple[Line | None, ...], ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Beside:
     """Everything that is published about a run's experiment beside its own numbers.
 
@@ -62,7 +81,8 @@ class Beside:
         reasons: why the run as a whole is not comparable; empty if it is.
         tally: how many claims got which verdict.
         headline: the numbers of the whole run and the statements.
-        on_the_way: numbers of the training's course.
+        others: numbers of the training's course and of the data, table by table.
+        matrices: published confusion matrices.
         scores: headings of the class table, such as `F1, test`.
         classes: class name and its lines, one per heading; None where the study gave no number.
         notes: reasons that several claims share, in the order of their numbers.
@@ -72,7 +92,8 @@ class Beside:
     reasons: tuple[str, ...]
     tally: dict[str, int]
     headline: tuple[Line, ...]
-    on_the_way: tuple[Group, ...]
+    others: tuple[Group, ...]
+    matrices: tuple[Matrix, ...]
     scores: tuple[str, ...]
     classes: tuple[tuple[str, tuple[Line | None, ...]], ...]
     notes: tuple[str, ...]
@@ -88,8 +109,12 @@ def beside(rows: Sequence[Row], class_names: Sequence[str]) -> Beside:
     """
     notes = _notes(rows)
     of_class = [row for row in rows if ".per_class." in row.claim.metric]
-    on_the_way = [row for row in rows if row.claim.metric.startswith("history.")]
-    headline = [row for row in rows if row not in of_class and row not in on_the_way]
+    cells = _whole_matrices(rows, len(class_names))
+    kept = {id(row) for row in cells}
+    further = re.compile(r"history\.|data\..*\.\d+$|test\.confus")
+    others = [row for row in rows if further.match(row.claim.metric) and id(row) not in kept]
+    elsewhere = {id(row) for row in [*of_class, *cells, *others]}
+    headline = [row for row in rows if id(row) not in elsewhere]
     headline.sort(key=lambda row: (row.claim.kind == "qualitative", not row.claim.metric.startswith("test.")))
     scores, classes = _class_table(of_class, class_names, notes)
     whole = [reason for row in rows if row.claim.scope == "training" for reason in _reasons(row) if not row.verdict]
@@ -97,7 +122,8 @@ def beside(rows: Sequence[Row], class_names: Sequence[str]) -> Beside:
         reasons=tuple(dict.fromkeys(whole)),
         tally={verdict: count for verdict in SYMBOLS if (count := sum(_verdict(row) == verdict for row in rows))},
         headline=tuple(_line(row, notes) for row in headline),
-        on_the_way=_groups(on_the_way, notes),
+        others=_groups(others, notes),
+        matrices=_matrices(cells, class_names, notes),
         scores=scores,
         classes=classes,
         notes=notes,
@@ -121,6 +147,26 @@ def _groups(rows: Sequence[Row], notes: Sequence[str]) -> tuple[Group, ...]:
     )
 
 
+def _whole_matrices(rows: Sequence[Row], classes: int) -> list[Row]:
+    """The rows of confusion matrices that were published whole, not as a few cells."""
+    cells = [row for row in rows if row.claim.metric.startswith("test.confusion.")]
+    counts = Counter((row.claim.table, row.claim.run) for row in cells)
+    return [row for row in cells if counts[row.claim.table, row.claim.run] == classes**2]
+
+
+def _matrices(rows: Sequence[Row], class_names: Sequence[str], notes: Sequence[str]) -> tuple[Matrix, ...]:
+    found: dict[tuple[str, str], dict[tuple[int, int], Line]] = {}
+    for row in rows:
+        _, _, true, predicted = row.claim.metric.split(".")
+        title = row.claim.table + (f" ({row.claim.run})" if row.claim.run else "")
+        found.setdefault((title, _source(row.claim)), {})[int(true), int(predicted)] = _line(row, notes)
+    numbers = range(len(class_names))
+    return tuple(
+        Matrix(title, source, tuple(class_names), tuple(tuple(cells.get((i, j)) for j in numbers) for i in numbers))
+        for (title, source), cells in found.items()
+    )
+
+
 def _source(claim: Claim) -> str:
     return "; ".join(part for part in (claim.source, claim.protocol) if part)
 
@@ -132,6 +178,7 @@ def _class_table(
     for row in rows:
         split, _, number, score = row.claim.metric.split(".")
         heading = f"{'F1' if score == 'f1' else score}, {'training' if split == 'train' else split}"
+        heading += f" ({row.claim.run})" if row.claim.run else ""
         cells[heading, int(number)] = _line(row, notes)
     scores = tuple(dict.fromkeys(heading for heading, _ in cells))
     numbers = sorted({number for _, number in cells})
@@ -176,7 +223,7 @@ def _value(claim: Claim, value: float | None) -> str:
         return f"{100 * value:.2f} %" if "accuracy" in claim.metric else f"{value:.4f}"
     if claim.unit == "loss":
         return f"{value:.4f}"
-    return f"{value:,.0f}"
+    return f"{value:,.{DIGITS.get(claim.unit or '', 0)}f}"
 
 
 def _interval(claim: Claim, interval: Sequence[float] | None) -> str:

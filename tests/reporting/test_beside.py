@@ -28,8 +28,8 @@ def test_reasons_are_said_once():
     accuracy, images = shown.headline
     assert (accuracy.what, accuracy.notes, accuracy.reason) == ("accuracy, test", (1, 2), "")
     assert images.notes == (2,)
-    on_the_way = shown.on_the_way[0].lines[0]
-    assert (on_the_way.notes, on_the_way.reason) == ((1, 2), "fewer epochs")
+    others = shown.others[0].lines[0]
+    assert (others.notes, others.reason) == ((1, 2), "fewer epochs")
 
 
 def test_verdicts_keep_their_own_reason_and_share_a_common_one():
@@ -73,4 +73,4 @@ def test_statements_have_no_numbers():
 
 def test_nothing_published():
     shown = beside([], ["a"])
-    assert (shown.tally, shown.headline, shown.on_the_way, shown.classes) == ({}, (), (), ())
+    assert (shown.tally, shown.headline, shown.others, shown.classes) == ({}, (), (), ())
