@@ -29,8 +29,10 @@ def test_every_recipe_resolves_and_survives_yaml(name, recipe):
 
 @pytest.mark.parametrize("name", experiment_names())
 def test_a_recipe_never_changes_the_network_or_the_data(name):
-    network = {(e.network, str(e.model), e.data.name) for e in (load_experiment(name, recipe) for recipe in RECIPES)}
-    assert len(network) == 1
+    experiments = [load_experiment(name, recipe) for recipe in RECIPES]
+    # dropout has no weights and does nothing in the finished network: how much of it is a matter of training
+    networks = {(e.network, str({**e.model, "dropout": None}), e.data.name) for e in experiments}
+    assert len(networks) == 1
 
 
 def test_published_is_the_study_to_the_letter():
