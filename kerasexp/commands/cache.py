@@ -8,7 +8,8 @@ from kerasexp.commands.options import Debug, Json
 from kerasexp.commands.output import print_json, print_table
 
 cache = typer.Typer(
-    help="What frozen parts of networks computed: kept, so that it is computed once.", no_args_is_help=True
+    help="What frozen parts of networks computed and large data sets decoded: kept, to be used again.",
+    no_args_is_help=True,
 )
 
 
@@ -38,7 +39,11 @@ def list_cache(json: Json = False, debug: Debug = False) -> None:
         ]
         print_table(["key", "what", "MB", "last used"], rows)
         print()
-    print(f"{kept['bytes'] / 1e9:,.2f} of {kept['bound'] / 1e9:,.1f} GB (KERASEXP_CACHE_GB) in {kept['folder']}")
+    print(f"{kept['bytes'] / 1e9:,.2f} GB in {kept['folder']}")
+    print(
+        f"{kept['features_bytes'] / 1e9:,.2f} GB of it features, of {kept['features_bound'] / 1e9:,.1f} GB at the most "
+        "(KERASEXP_CACHE_GB)"
+    )
 
 
 @cache.command("clear")

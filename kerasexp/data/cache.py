@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasexp.errors import DataError
-from kerasexp.files import digest, replacing
+from kerasexp.files import digest, replacing, user_cache
 
 BLOCK_BYTES = 64 * 2**20  # decoded in memory before they are written
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -21,7 +21,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 def image_cache() -> Path:
     """The folder of decoded images: `kerasexp/images` in the user's cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "kerasexp", "images").expanduser()
+    return user_cache() / "images"
 
 
 def kept_images(

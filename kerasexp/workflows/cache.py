@@ -1,26 +1,30 @@
-"""`kerasexp cache`: what frozen parts of networks computed, and how much room it takes."""
+"""`kerasexp cache`: what is kept to be used again, and how much room it takes."""
 
 from __future__ import annotations
 
 import datetime
+import shutil
 from typing import Any
 
-from kerasexp.training.cache import FeatureCache, disk_bound
+from kerasexp.data.cache import image_cache
+from kerasexp.files import user_cache
+from kerasexp.training.cache import Entry, FeatureCache, disk_bound
 
 
 def list_cache() -> dict[str, Any]:
-    """The entries of the feature cache.
+    """What is kept: features of frozen parts, and decoded images of data sets that are too large for the memory.
 
     Returns:
-        `folder`, `bytes`, `bound` (bytes, `KERASEXP_CACHE_GB`) and `entries`, the most recently used first, each with
-        `key`, `what`, `bytes`, `used` (UTC) and `whole`.
+        `folder`, `bytes`, `features_bytes`, `features_bound` (`KERASEXP_CACHE_GB`) and `entries`, the most recently
+        used first, each with `key`, `what`, `bytes`, `used` (UTC) and `whole`.
     """
-    cache = FeatureCache()
-    entries = cache.entries()
+    features = FeatureCache().entries()
+    entries = sorted([*features, *_images()], key=lambda entry: entry.used, reverse=True)
     return {
-        "folder": str(cache.folder),
+        "folder": str(user_cache()),
         "bytes": sum(entry.size for entry in entries),
-        "bound": disk_bound(),
+        "features_bytes": sum(entry.size for entry in features),
+        "features_bound": disk_bound(),
         "entries": [
             {
                 "key": entry.key,
@@ -35,9 +39,16 @@ def list_cache() -> dict[str, Any]:
 
 
 def clear_cache() -> int:
-    """Removes every entry of the feature cache.
+    """Removes everything that is kept.
 
     Returns:
         The bytes that were freed.
     """
-    return FeatureCache().clear()
+    freed = sum(entry.size for entry in _images())
+    shutil.rmtree(image_cache(), ignore_errors=True)
+    return freed + FeatureCache().clear()
+
+
+def _images() -> list[Entry]:
+    found = [(path, path.stat()) for path in image_cache().glob("*.npy")]
+    return [Entry(path.stem, "decoded images", about.st_size, about.st_mtime, True) for path, about in found]
