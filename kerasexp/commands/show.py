@@ -34,11 +34,19 @@ def show(
     shape = "x".join(map(str, shown["image_shape"]))
     print(f"network for {shape} images and {shown['classes']} classes")
     layers = [
-        [layer["name"], layer["type"], "x".join(map(str, layer["output_shape"])), f"{layer['parameters']:,}"]
+        [
+            layer["name"],
+            layer["type"],
+            "x".join(map(str, layer["output_shape"])),
+            f"{layer['parameters']:,}",
+            "" if layer["trained"] else "frozen",
+        ]
         for layer in shown["layers"]
     ]
-    print_table(["layer", "type", "output", "parameters"], layers)
-    print(f"{shown['parameters']['total']:,} parameters, {shown['parameters']['trainable']:,} of them trainable\n")
+    print_table(["layer", "type", "output", "parameters", ""], layers)
+    total, stages = shown["parameters"]["total"], shown["parameters"]["stages"]
+    counts = [f"{stage['trainable']:,}" + (f" ({stage['name']})" if stage["name"] else "") for stage in stages]
+    print(f"{total:,} parameters, {', then '.join(counts)} of them trained\n")
     print("faults that this recipe carries" if shown["faults"] else "This recipe carries no known fault.")
     for fault in shown["faults"]:
         print(f"  {fault['name']}: {fault['explanation']}")

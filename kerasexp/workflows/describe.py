@@ -43,8 +43,9 @@ def show(
 
     Returns:
         `name`, `title`, `study`, `configuration` (the resolved settings), `configuration_yaml` (the same as text),
-        `image_shape`, `classes`, `layers` (each `name`, `type`, `output_shape`, `parameters`), `parameters` (`total`,
-        `trainable`), `faults` (each `name`, `explanation`), `recipes`, `variants` and `measured`.
+        `image_shape`, `classes`, `layers` (each `name`, `type`, `output_shape`, `parameters`, `trained` in the last
+        stage), `parameters` (`total`, `trainable` in the last stage, `stages`), `faults` (each `name`, `explanation`),
+        `recipes`, `variants` and `measured`.
 
     Raises:
         UsageError: for unknown names or values of the wrong kind.
@@ -103,16 +104,23 @@ def _shape(config: Experiment) -> tuple[tuple[int, int, int], int]:
 def _network(config: Experiment, image_shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
     environment.start_tensorflow("float32")
     from kerasexp.models import build, parameter_count
+    from kerasexp.training.stages import freeze
 
     model = build(config, image_shape, classes)
+    constant = [layer.name for layer in model.layers if not layer.trainable]
+    stages = []
+    for stage in config.training_stages:
+        freeze(model, stage, constant)
+        stages.append({"name": stage.stage, "trainable": parameter_count(model, trainable=True)})
     layers = [
         {
             "name": layer.name,
             "type": type(layer).__name__,
             "output_shape": list(layer.output.shape[1:]),
             "parameters": layer.count_params(),
+            "trained": layer.trainable,
         }
         for layer in model.layers
     ]
-    total, trainable = parameter_count(model), parameter_count(model, trainable=True)
-    return {"layers": layers, "parameters": {"total": total, "trainable": trainable}}
+    parameters = {"total": parameter_count(model), "trainable": stages[-1]["trainable"], "stages": stages}
+    return {"layers": layers, "parameters": parameters}

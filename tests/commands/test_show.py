@@ -11,7 +11,11 @@ import yaml
 )
 def test_the_parameters_of_the_study(kerasexp, name, parameters):
     shown = json.loads(kerasexp("show", name, "--json").out)
-    assert shown["parameters"] == {"total": parameters, "trainable": parameters}
+    assert shown["parameters"] == {
+        "total": parameters,
+        "trainable": parameters,
+        "stages": [{"name": "", "trainable": parameters}],
+    }
     assert sum(layer["parameters"] for layer in shown["layers"]) == parameters
     assert (shown["image_shape"], shown["classes"]) == ([28, 28, 1], 10)
 
@@ -43,3 +47,10 @@ def test_an_unknown_name_is_exit_2(kerasexp):
     answer = kerasexp("show", "kmnist_ccn")
     assert (answer.code, answer.out) == (2, "")
     assert "Did you mean" in answer.err
+
+
+def test_stages_and_what_is_frozen(kerasexp):
+    out = kerasexp("show", "avp_finetune", "--recipe", "sound").out
+    assert "14,715,714 parameters, 1,026 (head), then 7,080,450 (block5) of them trained" in out
+    frozen = [line.split()[0] for line in out.splitlines() if line.rstrip().endswith("frozen")]
+    assert frozen[-1] == "block4_pool"
