@@ -78,6 +78,8 @@ class Augmentation(Frozen):
         hue: largest shift of the hue as a share of the colour circle. Grey images have none.
         colour_probability: share of the copies whose contrast, saturation and hue change; the brightness of all does.
         cutout: side of one square that is painted over with the image's mean colour, as a share of the shorter side.
+        elastic: how far pixels move in an elastic distortion (small pictures of handwriting): the standard deviation in
+            pixels, vertical and horizontal drawn apart. Near pixels move together, within a seventh of the side.
     """
 
     copies: Annotated[StrictInt, Field(ge=0, le=1000)]
@@ -94,6 +96,7 @@ class Augmentation(Frozen):
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     colour_probability: Annotated[float, Field(ge=0, le=1)] = 1.0
     cutout: Share = 0.0
+    elastic: NotNegative = 0.0
 
 
 class Loss(Frozen):

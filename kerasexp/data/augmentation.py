@@ -9,10 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from kerasexp.config.schema import Augmentation
+from kerasexp.data import elastic
 
 FILL_MODES = {"nearest": "NEAREST", "black": "CONSTANT", "reflect": "REFLECT"}
 COLOURS = ("brightness", "contrast", "saturation", "hue")
-FURTHER_STREAM = 2**31  # added to the seed, which is smaller: no run's first parameters are another's further ones
+# Added to the seed, which is smaller: no run's first parameters are another's further ones.
+FURTHER_STREAM, ELASTIC_STREAM = 2**31, 2**32
 GREY_WEIGHTS = (0.2989, 0.587, 0.114)  # of red, green and blue, as torchvision has them
 
 
@@ -60,10 +62,12 @@ def changes_of(augmentation: Augmentation, channels: int) -> dict[str, int]:
     """What augmentation does to images of so many channels: the names of the changes, how many numbers say each.
 
     Returns:
-        Some of `transform` (6 numbers per image, always there), `brightness`, `contrast`, `saturation`, `hue` (1 each)
-        and `cutout` (2).
+        Some of `transform` (6 numbers per image, always there), `elastic` (72), `brightness`, `contrast`, `saturation`,
+        `hue` (1 each) and `cutout` (2).
     """
     changes = {"transform": 6}
+    if augmentation.elastic:
+        changes["elastic"] = elastic.NUMBERS
     for name in COLOURS if channels == 3 else COLOURS[:2]:
         if getattr(augmentation, name):
             changes[name] = 1
@@ -85,9 +89,9 @@ def draw_changes(
         image_shape: height, width, channels.
 
     Returns:
-        float32 arrays by the names of `changes_of`: `transform` `[n, 6]` (`affine_transforms`), `brightness`,
-        `contrast` and `saturation` `[n, 1]` (factors), `hue` `[n, 1]` (shift as a share of the circle), `cutout`
-        `[n, 2]` (first row and first column of the square).
+        float32 arrays by the names of `changes_of`: `transform` `[n, 6]` (`affine_transforms`), `elastic`
+        `[n, 72]` (`elastic.control_points`), `brightness`, `contrast` and `saturation` `[n, 1]` (factors), `hue`
+        `[n, 1]` (shift as a share of the circle), `cutout` `[n, 2]` (first row and first column of the square).
     """
     height, width, channels = image_shape
     transforms = affine_transforms(draw_parameters(seed, copy, index), augmentation, height, width)
@@ -97,6 +101,9 @@ def draw_changes(
 
     further = draw_further_parameters(seed, copy, index)
     changes = {"transform": _mirrored(transforms, further[:, :2] < 0, augmentation.flip, height, width)}
+    if "elastic" in names:
+        drawn = _draw(seed + ELASTIC_STREAM, copy, index, elastic.NUMBERS)
+        changes["elastic"] = elastic.control_points(drawn)
     coloured = further[:, 6:7] < 2 * augmentation.colour_probability - 1
     for column, name in enumerate(COLOURS, start=2):
         if name in names:
@@ -168,7 +175,7 @@ def augment(images: tf.Tensor, changes: dict[str, tf.Tensor], augmentation: Augm
     Every image is treated by itself: what becomes of it depends on no other image of the batch, to the last bit.
 
     Args:
-        images: float32 `[n, height, width, channels]`, values 0 to 255.
+        images: uint8 `[n, height, width, channels]`; float32 will do where nothing is elastic.
         changes: as `draw_changes` returns them, as tensors.
         augmentation: the one that they were drawn for.
 
@@ -180,7 +187,11 @@ def augment(images: tf.Tensor, changes: dict[str, tf.Tensor], augmentation: Augm
         DeVries and Taylor 2017, "Improved Regularization of Convolutional Neural Networks with Cutout", for the last;
         here the square lies wholly inside the image.
     """
-    images = warp(images, changes["transform"], augmentation.fill)
+    if "elastic" in changes:
+        strength, fill = augmentation.elastic, augmentation.fill
+        images = elastic.warp_elastic(images, changes["transform"], changes["elastic"], strength, fill)
+    else:
+        images = warp(tf.cast(images, tf.float32), changes["transform"], augmentation.fill)
     if "brightness" in changes:
         images = tf.clip_by_value(images * _per_image(changes["brightness"]), 0.0, 255.0)
     if "contrast" in changes:

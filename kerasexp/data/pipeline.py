@@ -121,7 +121,7 @@ class TrainingImages:
             x, y = self._read(virtual % len(self.split))
             if self.augmentation.copies:
                 drawn = {name: tf.gather(part, virtual) for name, part in changes.items()}
-                x = augment(tf.cast(x, tf.float32), drawn, self.augmentation)
+                x = augment(x, drawn, self.augmentation)
             return x, y
 
         length = tf.size(order, tf.int64)
@@ -202,7 +202,7 @@ def augmented_examples(
     with tf.device("CPU"):
         for start in range(0, len(rows), block):
             some = slice(start, start + block)
-            images = tf.constant(split.x[rows[some]], tf.float32)
+            images = tf.constant(split.x[rows[some]])
             drawn = {name: tf.constant(part[some]) for name, part in changes.items()}
             examples[some] = augment(images, drawn, augmentation).numpy()
     return examples
