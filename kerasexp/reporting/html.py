@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasexp import environment, files, published
 from kerasexp.config.faults import touched
-from kerasexp.config.schema import Experiment
+from kerasexp.config.schema import Augmentation, Experiment
 from kerasexp.errors import DataError
 from kerasexp.reporting import beside
 from kerasexp.reporting.figures import confusion, curves, embedding, filters, model, samples, scores
@@ -86,6 +86,8 @@ def _page(run: Run) -> str:
         faults=touched(experiment),
         pictures=pictures.svg,
         gallery=gallery,
+        augmented=_augmentation(experiment.augmentation),
+        duplicates=_duplicates(images, metrics),
         copies_of_each=len(images.get("augmented_copies", ())),
         weights=weights,
         maps=maps,
@@ -227,6 +229,39 @@ def _mistakes(
             }
         )
     return gallery
+
+
+def _duplicates(images: Mapping[str, np.ndarray], metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Test images that have a double elsewhere, the first of them as pictures."""
+    pairs = metrics.get("duplicates")
+    if pairs is None:
+        return {"searched": False, "pairs": [], "shown": []}
+    pictures = iter(images.get("duplicate_images", ()))
+    shown = [
+        {**pair, "first": samples.data_uri(first), "second": samples.data_uri(second)}
+        for pair, first, second in zip(pairs, pictures, pictures, strict=False)
+    ]
+    return {"searched": True, "pairs": pairs, "shown": shown}
+
+
+def _augmentation(augmentation: Augmentation) -> str:
+    """What was done to a training image, in words."""
+    one = augmentation
+    low, high = one.zoom if isinstance(one.zoom, tuple) else (1 - one.zoom, 1 + one.zoom)
+    flips = {"none": "", "horizontal": "mirrored at random", "both": "mirrored and turned over at random"}
+    colours = [name for name in ("brightness", "contrast", "saturation", "hue") if getattr(one, name)]
+    changes = [
+        flips[one.flip],
+        f"rotated by up to {one.rotation:g}°" if one.rotation else "",
+        f"shifted by up to {100 * one.shift:g} % of the side" if one.shift else "",
+        f"sheared by up to {one.shear:g}°" if one.shear else "",
+        f"{100 * low:g} to {100 * high:g} % of the side shown" if (low, high) != (1, 1) else "",
+        f"distorted elastically by {one.elastic:g} pixels" if one.elastic else "",
+        f"{', '.join(colours)} changed" if colours else "",
+        f"a square of {100 * one.cutout:g} % of the side painted over" if one.cutout else "",
+    ]
+    copies = f"{one.copies} cop{'ies' if one.copies > 1 else 'y'} of each image in an epoch"
+    return f"{', '.join(filter(None, changes))}; {copies}, {'the same' if one.static else 'new ones'} in every epoch"
 
 
 def _imbalance(counts: Mapping[str, Sequence[int]]) -> dict[str, float]:

@@ -14,6 +14,8 @@ from kerasexp.data.dataset import Dataset, Split
 from kerasexp.runs import Run, open_run
 from kerasexp.training.progress import console_progress, duration
 
+FEW_PHOTOGRAPHS = 5000  # up to which doubles are looked for; more take a minute: kerasexp data check --duplicates
+DOUBLES_SHOWN = 8  # pairs
 MAP_SECONDS = 0.008  # of a map, for each image: 0.004 for t-SNE alone, measured on one core
 
 
@@ -81,6 +83,8 @@ def evaluate_run(run: Run, experiment: Experiment, dataset: Dataset, say: Callab
     metrics: dict[str, Any] = {"table_weights": experiment.weights, "weights": weights}
     if experiment.embedding is not None:
         metrics["embedding"] = _embedding(run, experiment.embedding, model, dataset.test, probabilities, say)
+    if len(dataset.train) + len(dataset.test) <= FEW_PHOTOGRAPHS and dataset.image_shape[2] == 3:
+        metrics["duplicates"] = _duplicates(dataset)
 
     files.write_json(run.path("metrics.json"), metrics)
     files.write_npz(
@@ -104,6 +108,8 @@ def evaluate_run(run: Run, experiment: Experiment, dataset: Dataset, say: Callab
         examples = augmented_examples(dataset.train, experiment.seed, experiment.augmentation, positions, numbers)
         pictures["augmented_images"] = np.rint(examples).astype("uint8")
         pictures["augmented_copies"] = copies
+    if "duplicates" in metrics:
+        pictures["duplicate_images"] = _doubles(dataset, metrics["duplicates"])
     files.write_npz(run.path("images.npz"), **pictures)
     return metrics
 
@@ -124,6 +130,38 @@ def _without_frozen_part(
         return part.tail, part.features_of(dataset, say)
     except NoRoom:
         return model, dataset
+
+
+def _duplicates(dataset: Dataset) -> list[dict[str, Any]]:
+    """Test images that nearly equal one that was trained or validated on, the nearest first."""
+    from kerasexp.data.duplicates import duplicates_across
+
+    pairs: dict[int, Any] = {}
+    for pair in duplicates_across(dataset):
+        if pair.second.split == "test":
+            pairs.setdefault(pair.second.index, pair)
+    return [
+        {
+            "test_index": pair.second.index,
+            "test_row": pair.second.row,
+            "train_index": pair.first.index,
+            "train_row": pair.first.row,
+            "split": pair.first.split,
+            "distance": pair.distance,
+        }
+        for pair in pairs.values()
+    ]
+
+
+def _doubles(dataset: Dataset, pairs: list[dict[str, Any]]) -> np.ndarray:
+    """Each test image and then its double, for the first pairs."""
+    splits = {"train": dataset.train, "validation": dataset.validation}
+    pictures = []
+    for pair in pairs[:DOUBLES_SHOWN]:
+        other = splits[pair["split"]]
+        assert other is not None
+        pictures += [dataset.test.x[pair["test_row"]], other.x[pair["train_row"]]]
+    return np.array(pictures) if pictures else np.zeros((0, *dataset.image_shape), np.uint8)
 
 
 def _embedding(

@@ -10,7 +10,7 @@ import pytest
 
 import kerasexp
 from kerasexp.errors import DataError, UsageError
-from kerasexp.files import read_npz
+from kerasexp.files import read_json, read_npz
 from kerasexp.models.saved import load_model
 from kerasexp.runs import open_run
 from kerasexp.training.callbacks import read_history
@@ -63,6 +63,8 @@ def place(data_dir, tmp_path_factory):
             target.mkdir(parents=True)
             for picture in sorted(source.iterdir())[:count]:
                 shutil.copy(picture, target)
+    leaf = next((folder / "leaves" / "train" / "healthy").iterdir())
+    shutil.copy(leaf, folder / "leaves" / "test" / "healthy" / "double.jpg")
     (folder / "data" / "weights").mkdir(parents=True)
     name = "mobilenet_v2_0.35_224_notop.weights.h5"
     shutil.copy(data_dir / "weights" / name, folder / "data" / "weights" / name)
@@ -92,6 +94,14 @@ def test_stages_run_one_after_the_other(staged_run):
     assert head["feature_cache"] == {"used": True, "reason": "", "cut": "features"}
     assert block["feature_cache"]["cut"] == "block_15_add"
     assert staged_run.manifest["pretrained"]["mobilenet_v2"]["folded"] is False
+
+
+def test_a_test_image_that_was_trained_on_is_told(staged_run):
+    (pair,) = read_json(staged_run.path("metrics.json"))["duplicates"]
+    assert pair["distance"] == 0
+    first, second = read_npz(staged_run.path("images.npz"))["duplicate_images"]
+    assert np.array_equal(first, second)
+    assert "1 test image has a near-duplicate" in staged_run.path("report.html").read_text()
 
 
 def test_frozen_layers_are_the_pretrained_ones_and_not_in_the_state(staged_run, data_dir):
