@@ -10,7 +10,6 @@ from kerasexp.config.loading import load_experiment
 from kerasexp.config.schema import Experiment
 from kerasexp.published.claims import Claim, StudyData, study_data
 
-_NETWORK = ("network", "model")
 _START = {"imagenet": "ImageNet"}
 _INSTEAD = {"imagenet": "ImageNet", "random": "random weights"}
 
@@ -60,7 +59,7 @@ def _claimed(claim: Claim) -> Experiment:
 
 def _network(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim) -> tuple[str, ...]:
     study, ours, theirs = _study(claim), experiment.settings(), _claimed(claim).settings()
-    reasons = _differences({key: ours[key] for key in _NETWORK}, {key: theirs[key] for key in _NETWORK})
+    reasons = _differences(_network_of(ours), _network_of(theirs))
     if claim.metric == "parameters.trainable":
         reasons += _differences(_trained_part(ours), _trained_part(theirs))
     data = manifest.get("data", {})
@@ -70,6 +69,12 @@ def _network(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim) 
     if classes != study.classes:
         reasons.append(f"{classes} classes instead of {study.classes}")
     return tuple(reasons)
+
+
+def _network_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides the weights that there are: not the rates of dropout, which has none."""
+    model = {key: value for key, value in settings["model"].items() if key != "dropout"}
+    return {"network": settings["network"], "model": model}
 
 
 def _trained_part(settings: Mapping[str, Any]) -> dict[str, Any]:
