@@ -58,21 +58,24 @@ class Layer:
 
 
 def layers_of(model: keras.Model) -> list[Layer]:
-    """The layers of a network in the order of its graph."""
+    """The layers of a network in the order of its graph, and the plain operations between them."""
     inputs = _inputs(model)
-    return [
-        Layer(
-            name=layer.name,
-            kind=type(layer).__name__,
-            settings=_settings(layer),
-            shape=_shape(layer),
-            parameters=_count(layer.weights),
-            trainable=_count(layer.trainable_weights),
-            sources=inputs.get(layer.name, ()),
-            training="" if not layer.weights else "trained" if layer.trainable_weights else "frozen",
-        )
-        for layer in model.layers
-    ]
+    return [_layer(part, inputs.get(part.name, ())) for part in getattr(model, "operations", model.layers)]
+
+
+def _layer(part: keras.Operation, sources: tuple[str, ...]) -> Layer:
+    # a plain operation (a flip of the colours) has no weights
+    weights, trainable = getattr(part, "weights", []), getattr(part, "trainable_weights", [])
+    return Layer(
+        name=part.name,
+        kind=type(part).__name__,
+        settings=_settings(part),
+        shape=_shape(part),
+        parameters=_count(weights),
+        trainable=_count(trainable),
+        sources=sources,
+        training="" if not weights else "trained" if trainable else "frozen",
+    )
 
 
 def blocks_of(layers: Sequence[Layer]) -> list[Layer]:
@@ -226,7 +229,7 @@ def _colour(kind: str) -> str:
     return GREEN if "Pool" in kind else INK
 
 
-def _settings(layer: keras.Layer) -> str:
+def _settings(layer: keras.Operation) -> str:
     config = layer.get_config()
     words = []
     if "filters" in config:
@@ -249,7 +252,7 @@ def _settings(layer: keras.Layer) -> str:
     return ", ".join(words)
 
 
-def _shape(layer: keras.Layer) -> tuple[int | None, ...]:
+def _shape(layer: keras.Operation) -> tuple[int | None, ...]:
     output = layer.output
     return () if isinstance(output, list | tuple | dict) else tuple(output.shape[1:])
 

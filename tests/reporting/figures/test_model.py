@@ -8,6 +8,7 @@ from keras import layers
 
 from kerasexp.config.loading import load_experiment
 from kerasexp.models import build
+from kerasexp.models.vgg16 import vgg16
 from kerasexp.reporting.figures.model import blocks_of, layers_of, network
 
 
@@ -95,3 +96,12 @@ def test_boxes_narrow_with_the_number_of_values():
     widths = [patch.get_width() for patch in network(rows).axes[0].patches if hasattr(patch, "get_boxstyle")][::2]
     assert len(widths) == len(rows)
     assert np.argmin(widths) == len(rows) - 1
+
+
+def test_plain_operations_are_part_of_the_network():
+    rows = layers_of(vgg16((32, 32, 3), 3, input_size=32, activation="relu"))
+    flip = next(layer for layer in rows if layer.kind == "Flip")
+    assert (flip.parameters, flip.training, flip.sources) == (0, "", ("normalization",))
+    after = next(layer for layer in rows if layer.name == "block1_conv1")
+    assert after.sources == (flip.name,)
+    network(rows)
