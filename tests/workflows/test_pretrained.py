@@ -132,7 +132,8 @@ def test_a_staged_run_that_is_stopped_and_resumed_ends_the_same(place, staged_ru
 
 
 @pytest.mark.slow
-def test_the_cache_changes_no_result(place, staged_run, monkeypatch):
+def test_the_cache_changes_no_result(place, staged_run, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("KERASEXP_CACHE_GB", "0")
     run = train(place)
     assert "KERASEXP_CACHE_GB" in run.manifest["stages"][0]["feature_cache"]["reason"]
