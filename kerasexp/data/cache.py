@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from kerasexp.errors import DataError
-from kerasexp.files import digest, replacing, user_cache
+from kerasexp.files import DISK_FULL, digest, replacing, user_cache
 
 BLOCK_BYTES = 64 * 2**20  # decoded in memory before they are written
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def image_cache() -> Path:

@@ -14,6 +14,7 @@ from kerasexp.data.catalog import CATALOG, Entry, Layout
 from kerasexp.data.dataset import Dataset
 from kerasexp.data.readers import bundled, cifar, folder, idx, npz, pictures, tfds
 from kerasexp.errors import DataError, UsageError, did_you_mean
+from kerasexp.files import user_cache
 
 READERS = {
     "idx": idx.read,
@@ -45,8 +46,7 @@ def data_folder(data_dir: str | Path | None = None) -> Path:
     Raises:
         UsageError: if it is a file.
     """
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    path = Path(data_dir or os.environ.get("KERASEXP_DATA_DIR") or Path(cache, "kerasexp", "data")).expanduser()
+    path = Path(data_dir or os.environ.get("KERASEXP_DATA_DIR") or user_cache() / "data").expanduser()
     if path.exists() and not path.is_dir():
         raise UsageError(f"The data folder {path} is a file. Expected a folder.")
     return path

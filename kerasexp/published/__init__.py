@@ -1,6 +1,7 @@
 """What the studies published, and what can be said of it after our own runs."""
 
-from kerasexp.published.claims import Claim, claims, claims_for, studies
+from kerasexp.published.claim import Claim
+from kerasexp.published.claims import claims, claims_for, studies
 from kerasexp.published.comparison import comparable
 from kerasexp.published.rows import Row, rows
 from kerasexp.published.verdicts import Verdict, judge

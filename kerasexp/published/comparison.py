@@ -8,7 +8,8 @@ from typing import Any
 
 from kerasexp.config.loading import load_experiment
 from kerasexp.config.schema import Experiment
-from kerasexp.published.claims import Claim, StudyData, study_data
+from kerasexp.published.claim import Claim, StudyData
+from kerasexp.published.claims import study_data
 
 _START = {"imagenet": "ImageNet"}
 _INSTEAD = {"imagenet": "ImageNet", "random": "random weights"}

@@ -7,7 +7,8 @@ import itertools
 
 from kerasexp.config.schema import Experiment
 from kerasexp.evaluation.statistics import Interval
-from kerasexp.published.claims import Claim, claims_for
+from kerasexp.published.claim import Claim
+from kerasexp.published.claims import claims_for
 from kerasexp.published.comparison import comparable, remarks
 from kerasexp.published.results import Results
 from kerasexp.published.verdicts import Verdict, judge, judge_statement

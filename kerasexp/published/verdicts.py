@@ -17,7 +17,7 @@ from scipy import special
 
 from kerasexp.evaluation.statistics import Interval, difference_interval, prediction_half_width
 from kerasexp.published.checks import CHECKS, Numbers
-from kerasexp.published.claims import Claim, Unit
+from kerasexp.published.claim import Claim, Unit
 
 ENOUGH_SEEDS = 3  # from here on the spread between seeds counts, below it only the sampling error of the images
 MOST_SEEDS = 100  # more are not worth naming

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import fcntl
 import io
 import os
@@ -143,7 +142,7 @@ class FeatureCache:
                 os.fsync(file.fileno())
                 (place / "features.part").rename(place / "features.npy")
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if error.errno not in files.DISK_FULL:
                 raise
             shutil.rmtree(place, ignore_errors=True)
             raise NoRoom(f"the disk is full ({error.strerror}) at {self.folder}") from None

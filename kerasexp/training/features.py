@@ -110,24 +110,23 @@ class FrozenPart:
             NoRoom: if the features fit neither in the cache's bound nor on the disk.
             Interrupted: after a signal; what was computed is kept.
         """
-        test = self._plain("test", [dataset.test], say, interruption)[0]
+        (test,) = self._plain("test", [dataset.test], say, interruption)
+        validation = dataset.validation
+        held_out = validation is not None and not np.intersect1d(dataset.train.index, validation.index).size
+        if validation is not None and held_out and not self.augmentation.copies:
+            # part of the training set: computed as one array with it, so that another split finds it again
+            train, validation = self._plain("training", [dataset.train, validation], say, interruption)
+            return dataclasses.replace(dataset, train=train, validation=validation, test=test)
         if self.augmentation.copies:
             train = self._copies(dataset.train, say, interruption)
-            rest = [] if dataset.validation is None else [dataset.validation]
-            validation = next(iter(self._plain("validation", rest, say, interruption)), None)
-        elif dataset.validation is not None and not np.intersect1d(dataset.train.index, dataset.validation.index).size:
-            # held out of the training set: computed as one array, so that another split finds it again
-            train, validation = self._plain("training", [dataset.train, dataset.validation], say, interruption)
         else:
-            train = self._plain("training", [dataset.train], say, interruption)[0]
-            rest = [] if dataset.validation is None else [dataset.validation]
-            validation = next(iter(self._plain("validation", rest, say, interruption)), None)
+            (train,) = self._plain("training", [dataset.train], say, interruption)
+        if validation is not None:
+            (validation,) = self._plain("validation", [validation], say, interruption)
         return dataclasses.replace(dataset, train=train, validation=validation, test=test)
 
     def _plain(self, part: str, splits: list[Split], say: Say, interruption: Interruption | None) -> list[Split]:
         """Features of several splits of one set of images, computed in the images' own order."""
-        if not splits:
-            return []
         index = np.concatenate([split.index for split in splits])
         source = np.repeat(np.arange(len(splits)), [len(split) for split in splits])
         rows = np.concatenate([np.arange(len(split)) for split in splits])

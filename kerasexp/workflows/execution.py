@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import errno
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasexp import published
+from kerasexp import files, published
 from kerasexp.config.schema import Experiment
 from kerasexp.data.dataset import Dataset
 from kerasexp.errors import Interrupted, KerasexpError
@@ -25,8 +24,6 @@ from kerasexp.training.stages import freeze
 from kerasexp.training.trainer import Outcome, train
 from kerasexp.workflows.evaluate import evaluate_run
 from kerasexp.workflows.pretrained import load_all
-
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def execute(
@@ -79,7 +76,7 @@ def _honest_manifest(run: Run) -> Iterator[None]:
         _failed(run, message)
         raise KerasexpError(message) from None
     except OSError as error:
-        if error.errno not in _DISK_FULL:
+        if error.errno not in files.DISK_FULL:
             _failed(run, f"{type(error).__name__}: {error}")
             raise
         message = (
