@@ -137,6 +137,8 @@ def _what_trains(experiment: Experiment) -> dict[str, Any]:
 def _weights(experiment: Experiment, manifest: Mapping[str, Any], claimed: Experiment) -> list[str]:
     """What the training started from, backbone by backbone; a file that proved to be the official one is ImageNet's."""
     ours, theirs = (one.settings().get("pretrained") or {} for one in (experiment, claimed))
+    if ours and theirs and set(ours) != set(theirs):
+        return [f"weights of {', '.join(ours)} instead of {', '.join(theirs)}"]
     reasons = []
     for backbone in [*theirs, *(backbone for backbone in ours if backbone not in theirs)]:
         our, their = ours.get(backbone, "random"), theirs.get(backbone, "random")

@@ -228,6 +228,7 @@ def _pretrained(**pretrained: str) -> _Pretrained:
         ({"vgg16": "imagenet"}, {"vgg16": "imagenet"}, {}, ()),
         ({"vgg16": "random"}, {"vgg16": "imagenet"}, {}, ("random weights instead of ImageNet",)),
         ({}, {"vgg16": "imagenet"}, {}, ("random weights instead of ImageNet",)),
+        ({"alexnet": "imagenet"}, {"vgg16": "imagenet"}, {}, ("weights of alexnet instead of vgg16",)),
         ({"vgg16": "random"}, {}, {}, ()),
         ({"vgg16": "imagenet"}, {"vgg16": "random"}, {}, ("ImageNet weights instead of random weights",)),
         ({"vgg16": "mine.h5"}, {"vgg16": "imagenet"}, {}, ("mine.h5 weights instead of ImageNet",)),
