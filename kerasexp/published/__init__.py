@@ -4,7 +4,7 @@ from kerasexp.published.claim import Claim
 from kerasexp.published.claims import claims, claims_for, studies
 from kerasexp.published.comparison import comparable
 from kerasexp.published.rows import Row, rows
-from kerasexp.published.tables import Measured, StudyRow, study_rows
+from kerasexp.published.tables import Measured, StudyRow, study_rows, tally
 from kerasexp.published.verdicts import Verdict, judge
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "rows",
     "studies",
     "study_rows",
+    "tally",
 ]

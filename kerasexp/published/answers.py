@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from kerasexp.evaluation.statistics import Interval
 from kerasexp.published.claim import Claim
-from kerasexp.published.claims import questions
+from kerasexp.published.claims import probe, questions
 from kerasexp.published.question import Question
-from kerasexp.published.tables import Candidate, StudyRow, candidates, runs_of
+from kerasexp.published.tables import Candidate, StudyRow, candidates, runs_of, tally
 from kerasexp.runs import Run
 
 
@@ -54,6 +54,11 @@ class Answer:
     tables: tuple[tuple[str, dict[str, int]], ...]
 
     @property
+    def asks_runs(self) -> bool:
+        """Whether numbers of runs can say anything to it."""
+        return bool(self.numbers) or any(row.claim.decidable for row in self.statements)
+
+    @property
     def answered(self) -> bool:
         """Whether any run speaks to it."""
         cells = [cell for _, row in self.numbers for cell in row]
@@ -92,21 +97,16 @@ def _answer(study: str, question: Question, rows: Sequence[StudyRow], known: Seq
     return Answer(question, numbers, statements, tables)
 
 
-def tally(rows: Sequence[StudyRow]) -> dict[str, int]:
-    """How many rows have which status, those that none has left out."""
-    found: dict[str, int] = {}
-    for row in rows:
-        found[row.status] = found.get(row.status, 0) + 1
-    return found
-
-
 def model_name(claim: Claim) -> str:
     """The model that a claim is about, as `Claim.compares` names it; empty for a claim about any or several."""
     return " + ".join([claim.experiment, *claim.variants]) if claim.experiment else ""
 
 
 def _cell(study: str, model: str, metric: str, rows: Sequence[StudyRow], known: Sequence[Candidate]) -> Cell:
-    row = next((row for row in rows if row.claim.metric == metric and model_name(row.claim) == model), None)
+    data = probe(study, model).data
+    of_metric = [row for row in rows if row.claim.metric == metric and row.claim.data == data]
+    wanted = [row for row in of_metric if model_name(row.claim) == model]
+    row = next(iter(wanted or [row for row in of_metric if not row.claim.experiment]), None)
     if row is not None:
         value, interval, seeds = row.ours, row.ours_interval, len(row.comparable)
         if value is not None or not row.others:

@@ -84,6 +84,8 @@ class Results:
                   (`train+validation`); `data.train.channel_mean.<k>`, `data.train.channel_std.<k>` (all pixels) and
                   `data.train.channel_image_std.<k>` (mean over images) of pixels from 0 to 1;
                 * `clustering.…`: a path in that part of `metrics.json` (`clustering.before_joint.accuracy`);
+                  `clustering.gain.<score>` is what the joint training added to the score of the test images;
+                * `embedding.…`: a path in that part of `metrics.json` (`embedding.maps.final.line.errors`);
                 * everything else as it stands in the manifest: `parameters.total`, `parameters.trainable`,
                   `epochs_run`, `best_epoch`, `seconds`.
         """
@@ -95,6 +97,8 @@ class Results:
         if head == "data":
             return self._of_data(*rest.split("."))
         if head == "clustering":
+            return self._clustering(rest)
+        if head == "embedding":
             return _number(_walk(self.metrics, metric.split(".")))
         return _number(_walk(self.manifest, metric.split(".")))
 
@@ -191,6 +195,15 @@ class Results:
         confusion = self._part(split, "confusion_matrix")
         images = sum(confusion[position]) if per_class[2] == "recall" else sum(row[position] for row in confusion)
         return wilson(value * images, images) if images else None
+
+    def _clustering(self, path: str) -> float | None:
+        kept = self.metrics.get("clustering")
+        if not path.startswith("gain."):
+            return _number(_walk(kept, path.split(".")))
+        score = path.removeprefix("gain.")
+        before = _number(_walk(kept, ["before_joint", *score.split(".")]))
+        after = self._score("test", score)
+        return None if before is None or after is None else after - before
 
     def _from_history(self, path: str) -> float | None:
         name, _, place = path.partition("@")

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from kerasexp.config.faults import touched
@@ -148,6 +149,12 @@ def study_rows(study: str, runs: Sequence[Run]) -> list[StudyRow]:
         else:
             rows.append(_row(claim, known))
     return rows
+
+
+def tally(rows: Iterable[StudyRow]) -> dict[str, int]:
+    """How many rows have which status, in the order of `STATUSES`; those that none has are left out."""
+    counts = Counter(row.status for row in rows)
+    return {status: counts[status] for status in STATUSES if status in counts}
 
 
 def runs_of(study: str, model: str, known: Sequence[Candidate]) -> list[Candidate]:

@@ -112,7 +112,7 @@ def judge_statement(claim: Claim, runs: Sequence[Numbers]) -> Verdict:
         return Verdict("cannot tell", "no check decides this statement")
     check = CHECKS[claim.check.name]
     outcomes = [check(run, claim.check.metric, claim.check.limit) for run in runs]
-    seen = "; ".join(words for _, words in outcomes if words)
+    seen = "; ".join(dict.fromkeys(words for _, words in outcomes if words))
     if not outcomes or any(holds is None for holds, _ in outcomes):
         return Verdict("cannot tell", "the run has no such value")
     mark = "" if claim.scope in ("data", "network") else provisional(len(runs))

@@ -12,9 +12,9 @@ from typing import Any
 from kerasexp import files
 from kerasexp.config.faults import FAULTS
 from kerasexp.errors import DataError
-from kerasexp.published.answers import Answer, answers, model_name, tally
+from kerasexp.published.answers import Answer, answers, model_name
 from kerasexp.published.claims import source, title
-from kerasexp.published.tables import STATUSES, Measured, StudyRow, study_rows
+from kerasexp.published.tables import STATUSES, Measured, StudyRow, study_rows, tally
 from kerasexp.published.words import metric_words
 from kerasexp.reporting.beside import SYMBOLS, interval_words, value_words
 from kerasexp.reporting.page import templates
@@ -59,7 +59,7 @@ class Table:
     """Claims that the study gave under one heading.
 
     Attributes:
-        title: the heading, with the model for a confusion matrix.
+        title: the heading.
         sources: where its numbers stand and how they were measured, each once.
         kind: `numbers` (a line per metric, a column per model), `matrix` (a line per true class, a column per predicted
             one) or `statements`.
@@ -103,7 +103,7 @@ def write_study(study: str, runs: Sequence[Run], folder: Path, plan: Sequence[Ma
         "study": study,
         "title": title(study),
         "source": source(study),
-        "tally": _in_order(tally(rows)),
+        "tally": tally(rows),
         "claims": len(rows),
         "runs": _runs(rows),
         "plan": [dict(one) for one in plan or ()],
@@ -217,30 +217,30 @@ def _class_names(runs: Sequence[Run]) -> dict[str, Sequence[str]]:
 
 
 def _tables(rows: Sequence[StudyRow], class_names: Mapping[str, Sequence[str]]) -> list[Table]:
-    """The claims by the study's own tables, in the order of its file; statements by their source."""
-    found = []
-    of_title: dict[tuple[str, ...], list[StudyRow]] = {}
+    """Statements first, then the numbers by the study's own tables, in the order of its file."""
+    of_title: dict[str, list[StudyRow]] = {}
     for row in rows:
-        model = model_name(row.claim) if row.claim.metric.startswith("test.confusion.") else ""
-        of_title.setdefault((row.claim.table, model), []).append(row)
-    for (name, model), members in of_title.items():
+        of_title.setdefault(row.claim.table, []).append(row)
+    found = []
+    for name, members in of_title.items():
         if name == "Statements":
-            found += [_statements(members)]
-        elif model and _is_matrix(members):
-            found += [_matrix(f"{name}, {model}", members, class_names)]
+            found.append(_statements(members))
+        elif _is_matrix(members):
+            found.append(_matrix(name, members, class_names))
         else:
-            found += [_numbers(name, members)]
-    return found
+            found.append(_numbers(name, members))
+    return sorted(found, key=lambda table: table.kind != "statements")
 
 
 def _numbers(name: str, rows: Sequence[StudyRow]) -> Table:
     entries = [_entry(row) for row in rows]
     heads = tuple(dict.fromkeys(entry.model for entry in entries))
-    several = len({row.claim.source for row in rows}) > 1
+    counts = Counter((entry.row.claim.what, entry.model) for entry in entries)
+    twice = {what for (what, _), count in counts.items() if count > 1}  # from two sources
     lines: dict[tuple[str, str], dict[str, Entry]] = {}
     for entry in entries:
-        where = entry.row.claim.source if several else ""
-        lines.setdefault((entry.row.claim.what, where), {})[entry.model] = entry
+        what = entry.row.claim.what
+        lines.setdefault((what, entry.row.claim.source if what in twice else ""), {})[entry.model] = entry
     shown = tuple(
         (f"{what} · {where}" if where else what, tuple(cells.get(head) for head in heads))
         for (what, where), cells in lines.items()
@@ -255,6 +255,8 @@ def _statements(rows: Sequence[StudyRow]) -> Table:
 
 def _is_matrix(rows: Sequence[StudyRow]) -> bool:
     """Whether these are all cells of one confusion matrix."""
+    if not all(row.claim.metric.startswith("test.confusion.") for row in rows):
+        return False
     cells = {tuple(row.claim.metric.split(".")[2:]) for row in rows}
     return len(rows) == len(cells) == len({true for true, _ in cells}) ** 2
 
@@ -283,7 +285,7 @@ def _table(
         kind,
         heads,
         lines,
-        _in_order(tally([one.row for one in entries])),
+        tally(one.row for one in entries),
         tuple(one for one in entries if one.status == "not reproduced" and kind != "statements"),
         tuple(undecided.most_common()) if kind != "statements" else (),
     )
@@ -338,7 +340,3 @@ def _number(claim: Any, metric: str, value: float | None) -> str:
     if "accuracy" in metric and "reaches" not in metric and ".epoch." not in metric:
         return f"{100 * value:.2f} %"
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:.4f}"
-
-
-def _in_order(counts: Mapping[str, int]) -> dict[str, int]:
-    return {status: counts[status] for status in STATUSES if status in counts}
