@@ -1,7 +1,8 @@
 """Statements about several models, decided by the runs of each.
 
 An order is judged on the difference of our own runs, paired over seeds from three on and on the same test images below,
-with no margin: outside its 95 % interval lies 0 or it cannot be told.
+with no margin. It is reproduced if the 95 % interval of every difference lies above 0, not reproduced if one lies below
+it though it is the lowest of so many, and cannot be told otherwise.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Difference:
         first, second: the models.
         value: mean of the first minus mean of the second.
         interval: 95 % interval of it; None where too few seeds say nothing of it.
+        freedom: degrees of freedom of the interval; None where it is of the images.
         one_run: how far a single pair of runs may lie from it; None below three seeds.
     """
 
@@ -41,7 +43,21 @@ class Difference:
     second: str
     value: float
     interval: Interval | None
+    freedom: int | None = None
     one_run: float | None = None
+
+    def is_below(self, limit: float, among: int) -> bool:
+        """Whether it surely lies below the limit, though it is the lowest of several (Bonferroni)."""
+        if self.interval is None:
+            return False
+        if self.interval[0] == self.interval[1]:
+            return self.value <= limit
+        tail = 1 - 0.025 / among
+        if self.freedom is None:
+            wider = special.ndtri(tail) / special.ndtri(0.975)
+        else:
+            wider = special.stdtrit(self.freedom, tail) / special.stdtrit(self.freedom, 0.975)
+        return bool(self.value + wider * (self.interval[1] - self.value) < limit)
 
 
 def judge_several(claim: Claim, runs: Runs) -> Verdict:
@@ -74,7 +90,7 @@ def _greater(study: str, contrast: Contrast, runs: Runs) -> Outcome:
     found = list(_differences(contrast, pairs, runs))
     if len(found) < len(pairs):
         return None, _missing(contrast, runs)
-    against = [one for one in found if one.interval and one.interval[1] < limit]
+    against = [one for one in found if one.is_below(limit, len(found))]
     undecided = [one for one in found if one.interval is None or one.interval[0] <= limit]
     decisive = min(against or undecided or found, key=lambda one: one.value)
     more = f" (the smallest of {len(found)})" if len(found) > 1 and not against else ""
@@ -169,7 +185,7 @@ def difference(metric: str, first: str, second: str, runs: Runs) -> Difference |
     else:
         return Difference(first, second, value, _of_images(metric, value, runs[first], runs[second]))
     half = float(special.stdtrit(freedom, 0.975)) * error
-    return Difference(first, second, value, (value - half, value + half), one_run)
+    return Difference(first, second, value, (value - half, value + half), freedom, one_run)
 
 
 def _of_images(metric: str, value: float, first: Sequence[Results], second: Sequence[Results]) -> Interval | None:

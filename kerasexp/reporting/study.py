@@ -117,6 +117,7 @@ def write_study(study: str, runs: Sequence[Run], folder: Path, plan: Sequence[Ma
         tables=_tables(rows, _class_names(runs)),
         faults=_faults(rows),
         reasons=_why_not(rows),
+        remarks=tuple(dict.fromkeys(remark for row in rows for remark in row.remarks)),
         metric_words=metric_words,
         interval_words=interval_words,
         value_words=value_words,
