@@ -87,7 +87,7 @@ class Results:
                   `clustering.gain.<score>` is what the joint training added to the score of the test images;
                 * `embedding.…`: a path in that part of `metrics.json` (`embedding.maps.final.line.errors`);
                 * everything else as it stands in the manifest: `parameters.total`, `parameters.trainable`,
-                  `epochs_run`, `best_epoch`, `seconds`.
+                  `epochs_run`, `best_epoch`, `seconds`, `stages.<number from 0>.epochs`.
         """
         head, _, rest = metric.partition(".")
         if head in _SPLITS:
@@ -120,10 +120,9 @@ class Results:
         head, _, rest = metric.partition(".")
         if head in _SPLITS:
             kept = self._part(head, *rest.split("."))
-            if isinstance(kept, Mapping):
-                if kept.get("interval") is None:
-                    return None
-                low, high = kept["interval"]
+            known = kept.get("interval") if isinstance(kept, Mapping) else self._part(head, "intervals", rest)
+            if known is not None:
+                low, high = known
                 return low, high
             return self._binomial(head, rest)
         value = self.value(metric)
@@ -142,10 +141,13 @@ class Results:
         if path is None or not path.exists():
             return None
         arrays = files.read_npz(path)
-        if not {"test_probabilities", "test_labels", "test_index"} <= set(arrays):
-            return None
         order = np.argsort(arrays["test_index"], kind="stable")
-        predicted = arrays["test_probabilities"].argmax(axis=1)
+        if "clusters" not in arrays:
+            predicted = arrays["test_probabilities"].argmax(axis=1)
+        elif "mapped" in arrays:
+            predicted = arrays["mapped"]  # the classes that its clusters are taken for
+        else:
+            return None
         return arrays["test_index"][order], arrays["test_labels"][order], predicted[order]
 
     def _part(self, split: str, *path: str) -> Any:

@@ -62,6 +62,8 @@ def metric_words(metric: str) -> str:
     if metric in _WHOLE:
         return _WHOLE[metric]
     head, _, rest = metric.partition(".")
+    if head == "stages":
+        return f"epochs of stage {int(rest.partition('.')[0]) + 1}"
     if head in _SPLITS:
         return f"{_score(*rest.split('.'))}, {_SPLITS[head]}"
     if head == "history":

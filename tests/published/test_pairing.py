@@ -69,3 +69,24 @@ def test_what_cannot_be_paired(tmp_path: Path, predictions: tuple[np.ndarray, np
     assert paired_interval("test.loss", first, second) is None
     assert paired_interval("test.accuracy", first, other) is None
     assert paired_interval("test.accuracy", first, Results({"data": {"digest": "d"}})) is None
+
+
+def test_a_clustering_is_judged_by_its_mapped_labels(
+    tmp_path: Path, predictions: tuple[np.ndarray, np.ndarray]
+) -> None:
+    runs = []
+    for name, mapped in zip("ab", predictions, strict=True):
+        (tmp_path / name).mkdir()
+        files.write_npz(
+            tmp_path / name / "predictions.npz",
+            test_probabilities=np.eye(7, dtype=np.float32)[mapped + 3],
+            test_labels=np.arange(N) % 4,
+            test_index=np.arange(N),
+            clusters=mapped + 3,
+            mapped=mapped,
+        )
+        runs.append(Results({"data": {"digest": "d"}}, folder=tmp_path / name))
+    found = paired_interval("test.accuracy", *runs)
+    assert found is not None
+    labels = np.arange(N) % 4
+    assert found[0] == pytest.approx(np.mean(predictions[0] == labels) - np.mean(predictions[1] == labels))
