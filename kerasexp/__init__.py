@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kerasexp.workflows.describe import list_experiments, show
     from kerasexp.workflows.doctor import doctor
     from kerasexp.workflows.evaluate import evaluate
+    from kerasexp.workflows.group import train_group
     from kerasexp.workflows.predict import predict
     from kerasexp.workflows.report import report
     from kerasexp.workflows.resume import resume
@@ -43,6 +44,7 @@ _HOMES = {  # function -> file in kerasexp.workflows
     "resume": "resume",
     "show": "describe",
     "train": "train",
+    "train_group": "group",
 }
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "resume",
     "show",
     "train",
+    "train_group",
 ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -109,9 +110,11 @@ def run_plan(
         Interrupted: after Ctrl-C or SIGTERM, with everything saved.
     """
     check_time(max_time)
+    progress = console_progress()
+    if "tensorflow" not in sys.modules:
+        progress.note("Starting TensorFlow")
     environment.start_tensorflow()  # before anything else imports it
     place = Place(out, data_dir, offline)
-    progress = console_progress()
     deadline = None if max_time is None else time.monotonic() + max_time
     outcomes: list[Outcome] = []
     try:
