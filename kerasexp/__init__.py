@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kerasexp.workflows.group import train_group
     from kerasexp.workflows.predict import predict
     from kerasexp.workflows.report import report
+    from kerasexp.workflows.reproduce import reproduce
     from kerasexp.workflows.resume import resume
     from kerasexp.workflows.train import train
     from kerasexp.workflows.weights import convert_weights
@@ -41,6 +42,7 @@ _HOMES = {  # function -> file in kerasexp.workflows
     "list_experiments": "describe",
     "predict": "predict",
     "report": "report",
+    "reproduce": "reproduce",
     "resume": "resume",
     "show": "describe",
     "train": "train",
@@ -61,6 +63,7 @@ __all__ = [
     "list_experiments",
     "predict",
     "report",
+    "reproduce",
     "resume",
     "show",
     "train",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from kerasexp.runs import Run, find_runs
 from kerasexp.training.progress import console_progress, duration
 from kerasexp.workflows.planned import PlannedRun
 from kerasexp.workflows.resume import resume
-from kerasexp.workflows.train import check_time, start
+from kerasexp.workflows.train import announce_tensorflow, check_time, start
 
 
 @dataclasses.dataclass
@@ -99,7 +98,7 @@ def run_plan(
         offline: never use the network.
         max_time: seconds for the whole plan. The run of that moment is saved, evaluated and ended as `stopped`; later
             ones are not started.
-        shares: whether each run gets an equal share of the time that is left, so that every one begins.
+        shares: whether each run gets an equal share of the time that is left, so that the first does not take it all.
         group: what the manifest of each new run names as its group.
 
     Returns:
@@ -111,8 +110,7 @@ def run_plan(
     """
     check_time(max_time)
     progress = console_progress()
-    if "tensorflow" not in sys.modules:
-        progress.note("Starting TensorFlow")
+    announce_tensorflow(progress)
     environment.start_tensorflow()  # before anything else imports it
     place = Place(out, data_dir, offline)
     deadline = None if max_time is None else time.monotonic() + max_time
@@ -152,14 +150,14 @@ def run_one(planned: PlannedRun, place: Place, seconds: float | None = None, gro
         if found is not None and found.manifest["status"] == "complete":
             return Outcome(planned, "reused", found)
         if seconds is not None and seconds <= 0:
-            return Outcome(planned, "not started", found, "the time limit")
+            return Outcome(planned, "not started", found, "the time was up")
         if found is not None:
             run = resume(found, max_time=seconds, data_dir=place.data_dir, offline=place.offline)
         else:
             run = start(
                 planned, data_dir=place.data_dir, offline=place.offline, max_time=seconds, out=place.out, group=group
             )
-        reason = "the time limit" if run.manifest["status"] == "stopped" else ""
+        reason = "stopped by the time limit" if run.manifest["status"] == "stopped" else ""
         return Outcome(planned, "trained" if found is None else "resumed", run, reason)
     except Interrupted:
         raise
@@ -224,5 +222,5 @@ def _told(outcome: Outcome) -> str:
     if outcome.run is None or outcome.what in ("failed", "not started"):
         return f"{outcome.what}: {outcome.reason}"
     spent = duration(outcome.run.manifest["seconds"])
-    reason = f", stopped by {outcome.reason}" if outcome.reason else ""
+    reason = f", {outcome.reason}" if outcome.reason else ""
     return f"{outcome.what}{reason}, {spent} of training in {outcome.run}"

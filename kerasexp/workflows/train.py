@@ -11,7 +11,7 @@ from pathlib import Path
 from kerasexp import environment
 from kerasexp.errors import UsageError
 from kerasexp.runs import Run, create_run
-from kerasexp.training.progress import console_progress
+from kerasexp.training.progress import Progress, console_progress
 from kerasexp.workflows.planned import PlannedRun, plan_run
 
 
@@ -105,8 +105,7 @@ def start(
     """
     config = planned.experiment
     progress = console_progress()
-    if "tensorflow" not in sys.modules:
-        progress.note("Starting TensorFlow")
+    announce_tensorflow(progress)
     used_precision = environment.resolve_precision(config.precision)
     environment.start_tensorflow(used_precision)
 
@@ -132,6 +131,12 @@ def start(
     with run.locked():
         execute(run, config, dataset, progress, max_time)
     return run
+
+
+def announce_tensorflow(progress: Progress) -> None:
+    """Says what is about to take seconds; nothing where TensorFlow is there already."""
+    if "tensorflow" not in sys.modules:
+        progress.note("Starting TensorFlow")
 
 
 def check_time(max_time: float | None) -> None:

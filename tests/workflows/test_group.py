@@ -30,7 +30,7 @@ def outcome(trained_run, tmp_path):
         metrics["weights"]["last"]["test"]["accuracy"] = {"value": right / 1000, "interval": [0.1, 0.99]}
         files.write_json(run.path("metrics.json"), metrics)
         planned = plan_run("kmnist_cnn", augment=1, variant=variant, data="mnist5k", epochs=2, seed=seed)
-        return Outcome(planned, "reused", run, "" if status == "complete" else "the time limit")
+        return Outcome(planned, "reused", run, "" if status == "complete" else "stopped by the time limit")
 
     return make
 
@@ -59,7 +59,7 @@ def test_the_page_has_every_variant_and_links_to_every_report(outcome, tmp_path)
     assert [setting["seeds"] for setting in content["settings"]] == [2, 2, 0]
     source = (tmp_path / "page" / "group.html").read_text()
     text = " ".join(re.sub("<[^>]+>", " ", source).split())
-    for words in ("kmnist_cnn: 3 variants", "94.25 %", "± 0.35 %", "lr1 seed 2 : failed. the loss became NaN"):
+    for words in ("kmnist_cnn: 3 variants", "94.25 %", "± 0.35 %", "lr1 seed 2 : failed, the loss became NaN"):
         assert words in text
     links = re.findall(r'href="([^#"]+)"', source)
     assert len(links) == 4

@@ -54,7 +54,7 @@ def test_what_is_finished_is_not_run_again_and_a_stopped_run_goes_on(first, plan
     assert str(again[1].run) == str(outcomes[0].run)
     assert outcomes[0].run.path("manifest.json").read_bytes() == before
     assert again[0].run.manifest["status"] == "stopped"
-    assert [outcome.reason for outcome in again] == ["the time limit", "", "the time limit"]
+    assert [outcome.reason for outcome in again] == ["stopped by the time limit", "", "the time was up"]
     later = run_plan(plan[:2], out=place.out)
     assert whats(later) == ["resumed", "reused"]
     assert str(later[0].run) == str(again[0].run)
