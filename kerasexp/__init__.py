@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from kerasexp.workflows.describe import list_experiments, show
     from kerasexp.workflows.doctor import doctor
     from kerasexp.workflows.evaluate import evaluate
+    from kerasexp.workflows.group import train_group
     from kerasexp.workflows.predict import predict
     from kerasexp.workflows.report import report
+    from kerasexp.workflows.reproduce import reproduce
     from kerasexp.workflows.resume import resume
     from kerasexp.workflows.train import train
     from kerasexp.workflows.weights import convert_weights
@@ -40,9 +42,11 @@ _HOMES = {  # function -> file in kerasexp.workflows
     "list_experiments": "describe",
     "predict": "predict",
     "report": "report",
+    "reproduce": "reproduce",
     "resume": "resume",
     "show": "describe",
     "train": "train",
+    "train_group": "group",
 }
 
 __all__ = [
@@ -59,9 +63,11 @@ __all__ = [
     "list_experiments",
     "predict",
     "report",
+    "reproduce",
     "resume",
     "show",
     "train",
+    "train_group",
 ]
 
 

@@ -18,6 +18,7 @@ from kerasexp.commands.evaluate import evaluate
 from kerasexp.commands.list import list_experiments
 from kerasexp.commands.predict import predict
 from kerasexp.commands.report import report
+from kerasexp.commands.reproduce import reproduce
 from kerasexp.commands.resume import resume
 from kerasexp.commands.show import show
 from kerasexp.commands.train import train
@@ -72,6 +73,7 @@ app.add_typer(weights, name="weights", rich_help_panel="Look around")
 app.command(rich_help_panel="Look around")(doctor)
 app.command(rich_help_panel="Run")(train)
 app.command(rich_help_panel="Run")(resume)
+app.command(rich_help_panel="Run")(reproduce)
 app.command(rich_help_panel="Use a run")(evaluate)
 app.command(rich_help_panel="Use a run")(report)
 app.command(rich_help_panel="Use a run")(predict)

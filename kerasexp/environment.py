@@ -166,6 +166,7 @@ def _tensorflow() -> Any:
             f"TensorFlow cannot be imported: {reason}. Install kerasexp again in a new environment."
         ) from error
     tf.config.experimental.enable_op_determinism()
+    tf.get_logger().setLevel("ERROR")  # several trainings in one process are no mistake that needs a warning each
     for device in devices:
         # refused where someone has used the GPU before us; then it stays as they set it
         with contextlib.suppress(RuntimeError):

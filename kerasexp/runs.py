@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fcntl
+import glob
 import os
 import secrets
 from collections.abc import Iterator
@@ -97,7 +98,7 @@ def create_run(experiment: Experiment, out: Path | None = None, **manifest: Any)
     Args:
         experiment: what will be run.
         out: folder of all runs, `runs` by default.
-        **manifest: further entries of the manifest.
+        **manifest: further entries of the manifest; `group` names the question that several runs answer together.
 
     Raises:
         DataError: if the folder cannot be made.
@@ -146,3 +147,20 @@ def open_run(path: str | Path) -> Run:
             f"{path} has run format {found}; this kerasexp reads format {FORMAT}. Use the version that wrote it."
         )
     return run
+
+
+def find_runs(out: str | Path | None = None, experiment: str | None = None, group: str | None = None) -> list[Run]:
+    """The runs in the folder of all runs, oldest first; what is damaged or of another version is passed over.
+
+    Args:
+        out: folder of all runs, `runs` by default.
+        experiment: only its runs.
+        group: only runs that name this group.
+    """
+    found = []
+    for path in Path(out or "runs").glob(f"{glob.escape(experiment) if experiment else '*'}/*/manifest.json"):
+        with contextlib.suppress(DataError):
+            run = open_run(path.parent)
+            if group is None or run.manifest.get("group") == group:
+                found.append(run)
+    return sorted(found, key=lambda run: (run.folder.name, str(run)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -26,3 +27,20 @@ def trained_run(tmp_path_factory):
     import kerasexp
 
     return kerasexp.train("kmnist_cnn", augment=1, data="mnist5k", epochs=2, out=tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="session")
+def small_data(tmp_path_factory) -> Path:
+    """An .npz of 12x12 images: a bright left, right or middle third tells the class."""
+    generator = np.random.default_rng(0)
+
+    def images(labels):
+        x = generator.integers(0, 60, (len(labels), 12, 12), dtype=np.uint8)
+        for image, label in zip(x, labels, strict=True):
+            image[:, 4 * label : 4 * label + 4] += 150
+        return x
+
+    y_train, y_test = np.arange(90) % 3, np.arange(30) % 3
+    path = tmp_path_factory.mktemp("data") / "thirds.npz"
+    np.savez(path, x_train=images(y_train), y_train=y_train, x_test=images(y_test), y_test=y_test)
+    return path

@@ -4,7 +4,7 @@ import pytest
 
 from kerasexp.config.loading import load_experiment
 from kerasexp.errors import DataError, UsageError
-from kerasexp.runs import create_run, open_run
+from kerasexp.runs import create_run, find_runs, open_run
 
 
 @pytest.fixture
@@ -20,6 +20,20 @@ def test_a_run_tells_what_it_is(run, tmp_path):
     assert again.manifest["precision"] == "float32"
     again.update_manifest(status="complete")
     assert run.manifest["status"] == "complete"
+
+
+def test_runs_are_found_oldest_first_and_what_is_none_is_passed_over(run, tmp_path):
+    grouped = create_run(load_experiment("kmnist_fcnn"), tmp_path, group="seeds")
+    damaged, other = (create_run(load_experiment("kmnist_cnn"), tmp_path) for _ in range(2))
+    damaged.path("manifest.json").write_text("{")
+    other.update_manifest(format=99)
+    (tmp_path / "groups" / "x").mkdir(parents=True)
+    assert {str(one) for one in find_runs(tmp_path)} == {str(run), str(grouped)}
+    names = [one.folder.name for one in find_runs(tmp_path)]
+    assert names == sorted(names)
+    assert [str(one) for one in find_runs(tmp_path, "kmnist_cnn")] == [str(run)]
+    assert [str(one) for one in find_runs(tmp_path, group="seeds")] == [str(grouped)]
+    assert find_runs(tmp_path / "nowhere") == []
 
 
 def test_no_run_folder(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -17,15 +17,23 @@ from kerasexp.commands.options import (
     Offline,
     Recipe,
     Set,
-    Variant,
 )
-from kerasexp.commands.output import show_run
+from kerasexp.commands.output import print_json, print_table, show_run
+from kerasexp.errors import KerasexpError
 
 
 def train(
     experiment: Experiment,
     recipe: Recipe = None,
-    variant: Variant = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A published row that differs in one setting; may be given more than once. "
+            "[bold]all[/]: each of them, one after the other.",
+            rich_help_panel="What to run",
+        ),
+    ] = None,
     augment: Augment = None,
     data: Annotated[
         str | None,
@@ -44,6 +52,14 @@ def train(
     seed: Annotated[
         int | None,
         typer.Option(metavar="N", help="Instead of the experiment's own.", rich_help_panel="What to run"),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="So many runs: with the seed, the next one, and so on; mean and spread at the end.",
+            rich_help_panel="What to run",
+        ),
     ] = None,
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"] | None,
@@ -69,7 +85,8 @@ def train(
 ) -> None:
     """Trains an experiment, evaluates it and writes its report.
 
-    Ctrl-C saves and stops; [bold]kerasexp resume[/] goes on from exactly there.
+    Ctrl-C saves and stops; [bold]kerasexp resume[/] goes on from exactly there. With [bold]--seeds[/] or
+    [bold]--variant all[/] the same command does: what is finished is not run again.
 
     [bold]Examples[/]
 
@@ -82,23 +99,77 @@ def train(
 
       [dim]# the mistakes repaired, with a rate of one's own[/]
       kerasexp train kmnist_fcnn --recipe sound --set optimizer.learning_rate=0.5
+
+      [dim]# how far the result varies; what the settings of a study do[/]
+      kerasexp train kmnist_fcnn --recipe fast --seeds 3
+      kerasexp train cifar10_cnnv3 --variant all --seeds 3
     """
+    from kerasexp.workflows.group import ALL, train_group
     from kerasexp.workflows.train import train
 
-    run = train(
-        experiment,
-        recipe=recipe,
-        variant=variant or (),
-        augment=augment,
-        data=data,
-        data_dir=data_dir,
-        offline=offline,
-        epochs=epochs,
-        max_time=max_time,
-        seed=seed,
-        precision=precision,
-        weights=weights,
-        set=set_ or (),
-        out=out,
-    )
-    show_run(run, as_json=json)
+    words: dict[str, Any] = {
+        "recipe": recipe,
+        "variant": variant or (),
+        "augment": augment,
+        "data": data,
+        "data_dir": data_dir,
+        "offline": offline,
+        "epochs": epochs,
+        "max_time": max_time,
+        "seed": seed,
+        "precision": precision,
+        "weights": weights,
+        "set": set_ or (),
+        "out": out,
+    }
+    if seeds is None and ALL not in (variant or ()):
+        show_run(train(experiment, **words), as_json=json)
+    else:
+        _show_group(train_group(experiment, seeds=1 if seeds is None else seeds, **words), as_json=json)
+
+
+def _show_group(content: dict[str, Any], as_json: bool) -> None:
+    """Prints a row per run, below those of each setting their mean and spread, and last the path of the page."""
+    if as_json:
+        print_json(content)
+    else:
+        measures = {path: words for path, words in content["measures"].items() if path != "test.loss"}
+        rows = []
+        for setting in content["settings"]:
+            runs = [run for run in content["runs"] if run["variants"] == setting["variants"]]
+            rows += [[run["label"], *_values(run, measures), _what(run)] for run in runs]
+            if setting["seeds"] > 1:
+                of = setting["measures"]
+                seeds = f"{setting['seeds']} seeds"
+                means = [_text(path, of[path]["mean"], of[path]["interval"]) for path in measures]
+                spread = [f"± {_text(path, of[path]['deviation'])}" for path in measures]
+                rows += [[f"mean of {seeds}", *means, ""], ["spread", *spread, ""]]
+        print_table([f"{content['experiment']} {content['recipe']}", *measures.values(), "this time"], rows)
+        print(
+            "\nIn brackets: of a run, the 95 % interval of its test images; of a mean, where one more seed would lie."
+        )
+        print(content["page"])
+    failed = [run for run in content["runs"] if run["what"] == "failed"]
+    if failed:
+        reasons = " ".join(f"{run['label']}: {run['reason']}" for run in failed)
+        raise KerasexpError(f"{len(failed)} of {len(content['runs'])} runs failed. {reasons}")
+
+
+def _values(run: dict[str, Any], measures: dict[str, str]) -> list[str]:
+    found = [run["values"].get(path) for path in measures]
+    return [_text(path, of["value"], of["interval"]) if of else "–" for path, of in zip(measures, found, strict=True)]
+
+
+def _what(run: dict[str, Any]) -> str:
+    return f"{run['what']}, stopped" if run["status"] == "stopped" and run["what"] != "not started" else run["what"]
+
+
+def _text(path: str, value: float, interval: list[float] | None = None) -> str:
+    """A number as its measure is written, with its interval where there is one."""
+    from kerasexp.training.progress import duration
+
+    if interval:
+        return f"{_text(path, value)} ({_text(path, interval[0])} to {_text(path, interval[1])})"
+    if path == "test.accuracy":
+        return f"{value:.2%}"
+    return duration(value) if path == "seconds" else f"{value:.4g}" if path == "epochs_run" else f"{value:.4f}"

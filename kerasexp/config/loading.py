@@ -94,6 +94,16 @@ def read_config(name: str) -> dict[str, Any]:
     return content
 
 
+def variants_of(name: str, recipe: str) -> list[str]:
+    """The variants that an experiment has for a recipe; `augmentN`, which every one has, is not among them.
+
+    Raises:
+        UsageError: for an unknown name.
+    """
+    variants = read_config(name).get("variants") or {}
+    return [variant for variant, change in variants.items() if recipe in change.get("recipes", [recipe])]
+
+
 def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     """`base` with `change` laid over it, mapping by mapping.
 

@@ -8,7 +8,7 @@ from typing import Any
 from kerasexp import environment
 from kerasexp.config.faults import touched
 from kerasexp.config.loading import experiment_names as names
-from kerasexp.config.loading import experiment_to_yaml, load_experiment, read_config
+from kerasexp.config.loading import experiment_to_yaml, load_experiment, read_config, variants_of
 from kerasexp.config.schema import Experiment
 from kerasexp.data.catalog import find_entry
 from kerasexp.errors import UsageError
@@ -68,8 +68,7 @@ def show(
 
 
 def _describe(name: str) -> dict[str, Any]:
-    content = read_config(name)
-    recipes = [load_experiment(name, recipe) for recipe in content["recipes"]]
+    recipes = [load_experiment(name, recipe) for recipe in read_config(name)["recipes"]]
     first = recipes[0]
     return {
         "name": first.name,
@@ -79,11 +78,7 @@ def _describe(name: str) -> dict[str, Any]:
         "recipes": [
             {
                 "name": config.recipe,
-                "variants": [
-                    variant
-                    for variant, change in (content.get("variants") or {}).items()
-                    if config.recipe in change.get("recipes", [config.recipe])
-                ],
+                "variants": variants_of(name, config.recipe),
                 "measured": [result.model_dump() for result in config.measured],
             }
             for config in recipes

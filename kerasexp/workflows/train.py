@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import math
-import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from kerasexp import environment
-from kerasexp.config.loading import load_experiment
-from kerasexp.config.schema import Experiment
-from kerasexp.data.catalog import CATALOG
 from kerasexp.errors import UsageError
 from kerasexp.runs import Run, create_run
-from kerasexp.training.progress import console_progress
+from kerasexp.training.progress import Progress, console_progress
+from kerasexp.workflows.planned import PlannedRun, plan_run
 
 
 def train(
@@ -67,14 +64,48 @@ def train(
     >>> run = kerasexp.train("kmnist_cnn", augment=10, recipe="fast", data="mnist5k")
     >>> run.path("report.html")
     """
-    if max_time is not None and not (0 < max_time < math.inf):
-        raise UsageError(f"--max-time: expected a positive time, received: {max_time}.")
-    variants = [variant] if isinstance(variant, str) else variant
-    config = load_experiment(experiment, recipe, variants, augment, set, _changes(data, epochs, seed, precision))
-    if weights is not None:
-        config = _with_weights(config, weights)
+    check_time(max_time)
+    planned = plan_run(
+        experiment,
+        recipe=recipe,
+        variant=variant,
+        augment=augment,
+        data=data,
+        epochs=epochs,
+        seed=seed,
+        precision=precision,
+        weights=weights,
+        set=set,
+    )
+    return start(planned, data_dir=data_dir, offline=offline, max_time=max_time, out=out)
+
+
+def start(
+    planned: PlannedRun,
+    *,
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+    max_time: float | None = None,
+    out: str | Path | None = None,
+    group: str | None = None,
+) -> Run:
+    """Makes a planned run: a new folder, trained, evaluated, with its report.
+
+    Args:
+        planned: what to run.
+        data_dir, offline, max_time, out: as for `train`.
+        group: what the run's manifest names as its group; none by default.
+
+    Returns:
+        The run, complete or stopped.
+
+    Raises:
+        DataError: if the data is missing, damaged or not as expected.
+        Interrupted: after Ctrl-C or SIGTERM, with the state saved.
+    """
+    config = planned.experiment
     progress = console_progress()
-    progress.note("Starting TensorFlow")
+    announce_tensorflow(progress)
     used_precision = environment.resolve_precision(config.precision)
     environment.start_tensorflow(used_precision)
 
@@ -87,7 +118,8 @@ def train(
     run = create_run(
         config,
         Path(out) if out else None,
-        command=_command(experiment, config, set, data, epochs, precision, weights),
+        **({"group": group} if group else {}),
+        command=planned.command,
         precision=used_precision,
         data=describe_data(dataset, data_dir),
         pretrained=pretrained,
@@ -101,50 +133,17 @@ def train(
     return run
 
 
-def _changes(data: str | Path | None, epochs: int | None, seed: int | None, precision: str | None) -> dict[str, Any]:
-    """The named flags as changes of the configuration."""
-    changes: dict[str, Any] = {}
-    if data is not None:
-        # a path is kept absolute, so that the run can be resumed from anywhere
-        is_path = str(data) not in CATALOG and Path(data).exists()
-        changes["data"] = {"name": str(Path(data).resolve() if is_path else data)}
-    if epochs is not None:
-        changes.update(epochs=epochs, passes=None, passes_per_image=None)
-    if seed is not None:
-        changes["seed"] = seed
-    if precision is not None:
-        changes["precision"] = precision
-    return changes
+def announce_tensorflow(progress: Progress) -> None:
+    """Says what is about to take seconds; nothing where TensorFlow is there already."""
+    if "tensorflow" not in sys.modules:
+        progress.note("Starting TensorFlow")
 
 
-def _with_weights(config: Experiment, weights: str | Path) -> Experiment:
-    """The experiment with other pretrained weights."""
-    if not config.pretrained:
-        raise UsageError(f"--weights: {config.name} starts from random weights and takes none.")
-    source = str(weights) if str(weights) in ("imagenet", "random") else str(Path(weights).expanduser().resolve())
-    if len(config.pretrained) > 1 and source not in ("imagenet", "random"):
-        parts = " ".join(f"--set pretrained.{backbone}=FILE" for backbone in config.pretrained)
-        raise UsageError(f"--weights: {config.name} has several pretrained parts. Name a file for each: {parts}")
-    return config.model_copy(update={"pretrained": dict.fromkeys(config.pretrained, source)})
+def check_time(max_time: float | None) -> None:
+    """Refuses a time limit that is none.
 
-
-def _command(
-    experiment: str,
-    config: Experiment,
-    overrides: Sequence[str],
-    data: str | Path | None,
-    epochs: int | None,
-    precision: str | None,
-    weights: str | Path | None,
-) -> str:
-    """The command line that repeats a run; where the data lies and how long it may take are the user's own."""
-    words = ["kerasexp", "train", experiment, "--recipe", config.recipe]
-    for variant in config.variants:
-        words += ["--augment", variant[7:]] if variant.startswith("augment") else ["--variant", variant]
-    words += ["--data", str(data)] if data is not None else []
-    words += ["--epochs", str(epochs)] if epochs is not None else []
-    words += ["--precision", precision] if precision is not None else []
-    words += ["--weights", str(weights)] if weights is not None else []
-    for override in overrides:
-        words += ["--set", override]
-    return shlex.join([*words, "--seed", str(config.seed)])
+    Raises:
+        UsageError: for zero, a negative or an infinite time.
+    """
+    if max_time is not None and not (0 < max_time < math.inf):
+        raise UsageError(f"--max-time: expected a positive time, received: {max_time}.")

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from kerasexp.runs import open_run
+from kerasexp.runs import find_runs, open_run
 
 
 def test_the_last_line_is_the_path_of_a_report(trained):
@@ -59,6 +64,63 @@ def test_max_time_stops_at_once_and_resume_goes_on_to_the_end(kerasexp, small_da
     assert ": complete (all epochs), 2 epochs" in resumed.out
 
 
+def test_seeds_make_one_group_and_nothing_is_run_twice(kerasexp, run_folder, small_data, tmp_path):
+    shutil.copytree(run_folder.parents[1], tmp_path / "runs")
+    words = ("train", "kmnist_fcnn", "--recipe", "fast", "--augment", 2, "--data", small_data, "--epochs", 2)
+    words += ("--precision", "float32", "--seeds", 2, "--out", tmp_path / "runs")
+    answer = kerasexp(*words)
+    assert answer.code == 0, answer.err
+    lines = answer.out.splitlines()
+    assert [line.split()[0] for line in lines[2:6]] == ["seed", "seed", "mean", "spread"]
+    assert "reused" in lines[2]
+    assert "trained" in lines[3]
+    assert max(map(len, lines[:6])) <= 120
+    assert Path(lines[-1]).name == "group.html"
+    again = kerasexp(*words, "--json")
+    content = json.loads(again.out)
+    assert [(run["seed"], run["what"]) for run in content["runs"]] == [(42, "reused"), (43, "reused")]
+    assert (content["page"], content["settings"][0]["seeds"]) == (lines[-1], 2)
+    (second,) = find_runs(tmp_path / "runs", group=content["group"])
+    assert str(second) == content["runs"][1]["run"]
+
+
+def test_variant_all_is_each_of_them_and_shares_one_time_limit(kerasexp, small_data, tmp_path):
+    words = ("train", "kmnist_fcnn", "--data", small_data, "--variant", "all", "--seed", 5, "--max-time", "0.001")
+    answer = kerasexp(*words, "--json", "--out", tmp_path)
+    assert answer.code == 0, answer.err
+    runs = [(run["label"], run["what"], run["status"]) for run in json.loads(answer.out)["runs"]]
+    assert runs == [("bench12 seed 5", "trained", "stopped"), ("lr1 seed 5", "not started", None)]
+
+
+def test_ctrl_c_ends_the_whole_group(kerasexp, small_data, tmp_path):
+    def interrupt():
+        history = []
+        while not history:  # surely in training: of a hundred thousand epochs the first is done
+            time.sleep(0.05)
+            history = list(tmp_path.glob("kmnist_fcnn/*/history.csv"))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    words = ("train", "kmnist_fcnn", "--recipe", "fast", "--data", small_data, "--epochs", 100_000, "--seeds", 3)
+    answer = kerasexp(*words, "--out", tmp_path)
+    assert (answer.code, answer.out) == (130, "")
+    assert answer.err.splitlines()[-1].endswith("0 of 3 runs are finished. The same command goes on.")
+    assert [run.manifest["status"] for run in find_runs(tmp_path)] == ["interrupted"]
+
+
+def test_a_failed_run_of_a_group_is_told_and_is_exit_1(kerasexp, run_folder, small_data, tmp_path):
+    shutil.copytree(run_folder.parents[1], tmp_path / "runs")
+    words = ["train", "kmnist_fcnn", "--recipe", "fast", "--augment", 2, "--data", small_data, "--epochs", 2]
+    words += ["--precision", "float32", "--out", tmp_path / "runs"]
+    assert kerasexp(*words, "--seed", 43, "--max-time", "0.001").code == 0
+    stopped = find_runs(tmp_path / "runs")[-1]
+    with stopped.locked():
+        answer = kerasexp(*words, "--seeds", 2)
+    assert answer.code == 1
+    assert "reused" in answer.out
+    assert answer.err.splitlines()[-1].startswith(f"Error: 1 of 2 runs failed. seed 43: {stopped} is locked")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -74,6 +136,8 @@ def test_max_time_stops_at_once_and_resume_goes_on_to_the_end(kerasexp, small_da
         (["kmnist_cnn", "--seed", "-1"], "seed"),
         (["kmnist_cnn", "--max-time", "soon"], "30s, 10m, 2h"),
         (["kmnist_cnn", "--max-time", "0"], "30s, 10m, 2h"),
+        (["kmnist_cnn", "--seeds", "0"], "--seeds"),
+        (["kmnist_cnn", "--variant", "all", "--recipe", "fast"], "no variants for the recipe fast"),
         (["kmnist_cnn", "--precision", "float16"], "'auto', 'float32', 'bfloat16'"),
         (["no_such_file.yaml"], "no_such_file.yaml is missing"),
         ([], "EXPERIMENT"),

@@ -1,0 +1,72 @@
+"""What is planned for a study, and what is made of it."""
+
+from __future__ import annotations
+
+import pytest
+
+import kerasexp
+from kerasexp import files
+from kerasexp.errors import UsageError
+from kerasexp.published import claims
+from kerasexp.runs import find_runs
+from kerasexp.workflows.reproduce import plan_studies
+
+
+def test_the_plan_is_every_model_of_the_claims_seed_by_seed(small_data, tmp_path, capsys):
+    content = kerasexp.reproduce("kmnist", seeds=2, max_time=0.001, data=small_data, out=tmp_path)
+    (study,) = content["studies"]
+    runs = [run["run"] for run in study["plan"]]
+    first = [run for run in runs if run.endswith("seed 42")]
+    assert runs == first + [run.replace("seed 42", "seed 43") for run in first]
+    assert len(first) == len(set(first))
+    for name in ("kmnist_cnn published", "kmnist_cnn published augment10 bench12", "kmnist_fcnn published augment10"):
+        assert f"{name} seed 42" in first
+    assert [run["what"] for run in study["plan"]] == ["trained"] + ["not started"] * (len(runs) - 1)
+    assert len(find_runs(tmp_path)) == 1
+    assert study["page"] == str(tmp_path / "studies" / "kmnist-thirds" / "study.html")
+    assert files.read_json(tmp_path / "studies" / "kmnist-thirds" / "study.json")["plan"] == study["plan"]
+    assert sum(study["tally"].values()) == len(claims("kmnist"))
+    told = capsys.readouterr().err
+    assert f"{len(runs)} runs planned, to do: {len(runs)} runs of unknown length" in told
+    assert told.index("runs planned") < told.index("run 1 of")
+
+
+@pytest.mark.parametrize(
+    ("only", "names"),
+    [
+        ("kmnist_cnn:lr1", ["kmnist_cnn published lr1"]),
+        ("kmnist_cnn:bench12+augment10", ["kmnist_cnn published augment10 bench12"]),
+        (["kmnist_fcnn:", "kmnist_cnn_nopool"], ["kmnist_cnn_nopool published", "kmnist_fcnn published"]),
+    ],
+)
+def test_only_some_of_them(only, names):
+    assert sorted(map(str, plan_studies("kmnist", only=only)["kmnist"])) == [f"{name} seed 42" for name in names]
+
+
+def test_a_data_set_of_two_studies():
+    plans = plan_studies("all", only="cifar10")
+    assert set(plans) == {"simple_cnn", "cifar_eurosat"}
+    assert [planned.experiment.name for planned in plans["simple_cnn"]] == ["cifar10_alexnet48"]
+    assert {planned.experiment.data.name for planned in plans["cifar_eurosat"]} == {"cifar10"}
+
+
+def test_another_recipe_runs_what_it_has():
+    plan = plan_studies("kmnist", recipe="sound")["kmnist"]
+    assert {planned.experiment.recipe for planned in plan} == {"sound"}
+    assert {planned.experiment.variants for planned in plan} == {(), ("augment10",)}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("kmnis",), 'Did you mean "kmnist"?.*all'),
+        (("kmnist", "fats"), 'Nothing to run with the recipe "fats". Did you mean "fast"?'),
+        (("kmnist", "published", 0), "--seeds: expected 1 or more"),
+        (("kmnist", "published", 1, "kmnist_cnm"), '--only: the study has no "kmnist_cnm". Did you mean "kmnist_cnn"?'),
+        (("kmnist", "published", 1, ["kmnist_fcnn:bench12"]), "--only: the study has no"),
+        (("cifar_eurosat", "published", 1, (), "mnist5k"), "not for cifar10, eurosat. Choose one with --only"),
+    ],
+)
+def test_wrong_words(words, message):
+    with pytest.raises(UsageError, match=message.replace("?", "[?]", 1)):
+        plan_studies(*words)
