@@ -15,7 +15,6 @@ from kerasexp.reporting.figures import clusters, confusion, curves, embedding, s
 from kerasexp.reporting.page import Pictures, imbalance
 from kerasexp.runs import Run
 
-METHODS = {"before_joint": "autoencoder, then k-means: before the joint training"}
 FREQUENT = 0.1  # share of a cluster from which a class is named
 
 
@@ -105,7 +104,7 @@ def caveats(
         told.append(f"The clustering collapsed: all images are in one of the {total} clusters.")
     elif used < total:
         told.append(f"{total - used} of the {total} clusters hold no image.")
-    if getattr(experiment.data, "joined", False):
+    if experiment.data.joined:
         told.append("There is no test set: the clusters were formed from the images that they are measured on.")
     if found["labelled"]:
         told += _about_labels(found, test, class_names)
@@ -153,7 +152,9 @@ def _about_labels(found: Mapping[str, Any], test: Mapping[str, Any], class_names
 def _methods(found: Mapping[str, Any], test: Mapping[str, Any]) -> list[dict[str, Any]]:
     """This run, what it started from, and the baselines: a row each."""
     ours: list[dict[str, Any]] = [{"name": "this run", "ours": True, "seconds": None, **test}]
-    ours += [{"name": name, "seconds": None, **found[key]} for key, name in METHODS.items() if key in found]
+    if "before_joint" in found:
+        name = "autoencoder, then k-means: before the joint training"
+        ours.append({"name": name, "seconds": None, **found["before_joint"]})
     return [*ours, *found["baselines"]]
 
 
