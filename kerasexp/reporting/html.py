@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,9 @@ from kerasexp import environment, files, published
 from kerasexp.config.faults import touched
 from kerasexp.config.schema import Augmentation, Experiment
 from kerasexp.errors import DataError
-from kerasexp.reporting import beside
+from kerasexp.reporting import beside, clustering
 from kerasexp.reporting.figures import confusion, curves, embedding, filters, model, samples, scores
-from kerasexp.reporting.page import Pictures, templates
+from kerasexp.reporting.page import Pictures, imbalance, templates
 from kerasexp.runs import Run
 
 if TYPE_CHECKING:
@@ -40,7 +39,9 @@ def write_report(run: Run) -> Path:
     try:
         page = _page(run)
     except (KeyError, IndexError, jinja2.UndefinedError) as error:
-        raise DataError(f"{run} is damaged: manifest.json, metrics.json or images.npz lacks {error}.") from error
+        raise DataError(
+            f"{run} is damaged: manifest.json, metrics.json or its pictures (images.npz, clusters.npz) lack {error}."
+        ) from error
     path = run.path("report.html")
     files.write_text(path, page.encode("utf-8", "replace").decode())  # folder names may be no valid Unicode
     return path
@@ -53,50 +54,69 @@ def _page(run: Run) -> str:
     experiment, manifest = run.experiment, run.manifest
     metrics = files.read_json(run.path("metrics.json"))
     history = _history(run)
-    images = files.read_npz(run.path("images.npz"))
-    predictions = files.read_npz(run.path("predictions.npz"))
     network, _ = load_model(run.path("model.keras"))
-
     table = metrics["weights"][metrics["table_weights"]]
-    class_names = [row["name"] for row in table["test"]["per_class"]]
+    rows = published.rows(run)
+    pictures = Pictures(run.path("figures"))
+    if "clustering" in metrics:
+        template, class_names = "clustering.html", list(manifest["data"]["class_names"])
+        own = clustering.content(pictures, run, metrics, history, rows)
+    else:
+        template, class_names = "report.html", [row["name"] for row in table["test"]["per_class"]]
+        own = _classification(pictures, run, metrics, history, network, class_names)
     layers = model.layers_of(network)
     blocks = model.blocks_of(layers)
-    gallery = _mistakes(images, predictions, class_names)
-    pictures = Pictures(run.path("figures"))
-    if history:
-        _draw_curves(pictures, history, experiment, manifest)
-    _draw_scores(pictures, table["test"], class_names)
-    _draw_images(pictures, images, manifest["data"], class_names, gallery)
-    weights = _draw_weights(pictures, network)
-    maps = _draw_maps(pictures, run, metrics, class_names)
     text = f"The network from its input at the top to its output, {len(blocks)} boxes for {len(layers)} layers."
     pictures.add("network", model.network(blocks), text)
-
-    template = templates().get_template("report.html")
-    return template.render(
+    page = templates().get_template(template)
+    return page.render(
         run=run,
         experiment=experiment,
         manifest=manifest,
         metrics=metrics,
         table=table,
         history=history,
-        best=_best_validation(history),
         stages=manifest.get("stages", ()),
-        beside=beside.beside(published.rows(run), class_names),
+        beside=beside.beside(rows, class_names),
         faults=touched(experiment),
         pictures=pictures.svg,
-        gallery=gallery,
-        augmented=_augmentation(experiment.augmentation),
-        duplicates=_duplicates(images, metrics),
-        copies_of_each=len(images.get("augmented_copies", ())),
-        weights=weights,
-        maps=maps,
+        classes=len(class_names),
         layers=layers,
         blocks=blocks,
         settings=_settings(experiment),
         machine=_machine(manifest),
-        imbalance=_imbalance(manifest["data"]["counts"]),
+        **own,
     )
+
+
+def _classification(
+    pictures: Pictures,
+    run: Run,
+    metrics: Mapping[str, Any],
+    history: Mapping[str, Sequence[float]],
+    network: keras.Model,
+    class_names: Sequence[str],
+) -> dict[str, Any]:
+    """What the page of a classification has of its own: its figures are drawn, the rest is for the template."""
+    experiment, manifest = run.experiment, run.manifest
+    test = metrics["weights"][metrics["table_weights"]]["test"]
+    images = files.read_npz(run.path("images.npz"))
+    gallery = _mistakes(images, files.read_npz(run.path("predictions.npz")), class_names)
+    if history:
+        _draw_curves(pictures, history, experiment, manifest)
+    _draw_scores(pictures, test, class_names)
+    _draw_images(pictures, images, manifest["data"], class_names, gallery)
+    return {
+        "best": _best_validation(history),
+        "gallery": gallery,
+        "augmented": _augmentation(experiment.augmentation),
+        "duplicates": _duplicates(images, metrics),
+        "copies_of_each": len(images.get("augmented_copies", ())),
+        "weights": _draw_weights(pictures, network),
+        "maps": _draw_maps(pictures, run, metrics, class_names),
+        "imbalance": imbalance(manifest["data"]["counts"]),
+        "samples_are": "Training images",
+    }
 
 
 def _history(run: Run) -> dict[str, list[float]]:
@@ -262,11 +282,6 @@ def _augmentation(augmentation: Augmentation) -> str:
     ]
     copies = f"{one.copies} cop{'ies' if one.copies > 1 else 'y'} of each image in an epoch"
     return f"{', '.join(filter(None, changes))}; {copies}, {'the same' if one.static else 'new ones'} in every epoch"
-
-
-def _imbalance(counts: Mapping[str, Sequence[int]]) -> dict[str, float]:
-    """The largest class of each split over its smallest; infinite if a class is empty."""
-    return {split: max(of) / min(of) if min(of) else math.inf for split, of in counts.items()}
 
 
 def _settings(experiment: Experiment) -> dict[str, list[tuple[str, Any]]]:

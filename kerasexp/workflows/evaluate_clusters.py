@@ -21,7 +21,7 @@ PIXELS = "k-means on the pixels"
 TRAINED = "k-means on the trained embedding"
 UMAP = "autoencoder, UMAP to 10 dimensions, mixture of Gaussians"
 THOROUGH = ("sound", "paper")  # recipes whose evaluation may take minutes longer
-MAP_IMAGES = 5000
+MAP_IMAGES = 2500
 MEMBERS = 5  # images of each cluster in the grid, as the study drew it
 MOST_CLUSTERS = 20  # in the grid
 RECONSTRUCTIONS = 10
@@ -120,7 +120,7 @@ def _before_joint(run: Run, experiment: Experiment, test: Split) -> tuple[np.nda
     from scipy.spatial.distance import cdist
 
     path = run.path("before_joint.npz")
-    if not getattr(experiment.data, "joined", False) or not path.exists():
+    if not experiment.data.joined or not path.exists():
         return None
     arrays = files.read_npz(path)
     embedding = arrays["embedding"][test.index]  # of all images, in the order of their places

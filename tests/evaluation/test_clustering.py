@@ -37,7 +37,7 @@ def test_scores_are_scikit_learns(clusters: int) -> None:
         metrics.f1_score(labels, mapped, average=None, labels=range(10), zero_division=0)
     )
     for name, (low, high) in numbers["intervals"].items():
-        assert low < numbers[name] < high + 0.05  # of 600 images a resample looks a little more ordered than they are
+        assert low < numbers[name] < high + 0.02  # 600 images look a little more ordered than the clusters are
         assert 0.01 < high - low < 0.15
     assert json.loads(json.dumps(numbers)) == numbers
 

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from kerasexp.reporting.figures.curves import HEIGHT, History, mark_stages
+from kerasexp.reporting.figures.curves import HEIGHT, History, epoch_axis, mark_stages, marks
 from kerasexp.reporting.figures.samples import LARGEST, mosaic, picture, tile
 from kerasexp.reporting.figures.style import BLUE, GREEN, INK, ORANGE, RED, WIDTH, axes, canvas, drawn, label, labels
 
@@ -61,14 +61,13 @@ def loss_part(history: History, column: str, stages: Sequence[tuple[int, str]] =
     """
     figure, ax = axes(HEIGHT)
     epochs = np.asarray(history["epoch"])
-    few = {"marker": "o", "markersize": 3.5} if len(epochs) <= 15 else {}
-    ax.plot(epochs, history[column], color=BLUE, label="mean over the epoch", **few)
+    ax.plot(epochs, history[column], color=BLUE, label="mean over the epoch", **marks(len(epochs)))
     if f"val_{column}" in history:
-        ax.plot(epochs, history[f"val_{column}"], color=ORANGE, label="all images after it", **few)
+        ax.plot(epochs, history[f"val_{column}"], color=ORANGE, label="all images after it", **marks(len(epochs)))
         ax.legend(loc="best")
     _scale(ax, np.concatenate([history[column], history.get(f"val_{column}", [])]))
     ax.set_ylabel(column.replace("_", " "))
-    _epochs(ax, epochs)
+    epoch_axis(ax, history)
     mark_stages(ax, stages)
     if len(set(history["alpha"])) > 1 and len(stages) <= 1:
         _alphas_above(ax, epochs, history["alpha"])
@@ -83,7 +82,7 @@ def alpha(history: History) -> Figure:
     ax.plot(epochs, values, color=GREEN, marker="o", markersize=3)
     _scale(ax, values)
     ax.set_ylabel("alpha")
-    _epochs(ax, epochs)
+    epoch_axis(ax, history)
     return figure
 
 
@@ -169,7 +168,7 @@ def accuracy_by_setting(rows: Sequence[Mapping[str, Any]], setting: str) -> Figu
     theirs = [np.nan if row["published"] is None else row["published"] for row in rows]
     ax.bar(places, theirs, width=0.62, color=ORANGE, alpha=0.45, label="published")
     one_seed = True
-    for place, row in zip(places, rows, strict=True):
+    for place, row in enumerate(rows):
         ours = np.asarray(row["ours"], float)
         if not len(ours):
             continue
@@ -210,13 +209,6 @@ def _scale(ax: Axes, values: Sequence[float] | np.ndarray) -> None:
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     else:
         ax.set_ylim(0, 1.06 * finite.max() if len(positive) else 1)
-
-
-def _epochs(ax: Axes, epochs: np.ndarray) -> None:
-    ax.set_xlabel("epoch")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-    if len(epochs) == 1:
-        ax.set_xlim(epochs[0] - 1, epochs[0] + 1)
 
 
 def _alphas_above(ax: Axes, epochs: np.ndarray, alphas: Sequence[float]) -> None:

@@ -80,7 +80,7 @@ def learning_rate(history: History) -> Figure:
     """Learning rate over epochs, on a logarithmic scale if it spans more than a factor of twenty."""
     figure, ax = axes(HEIGHT)
     rate = np.asarray(history["learning_rate"], float)
-    ax.plot(history["epoch"], rate, color=GREEN, **_marks(len(rate)))
+    ax.plot(history["epoch"], rate, color=GREEN, **marks(len(rate)))
     positive = rate[rate > 0]
     if len(positive) and positive.max() > 20 * positive.min():
         ax.set_yscale("log")
@@ -89,24 +89,24 @@ def learning_rate(history: History) -> Figure:
         ax.set_ylim(0, 1.1 * rate.max() or 1)
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.set_ylabel("learning rate")
-    _epochs(ax, history)
+    epoch_axis(ax, history)
     return figure
 
 
 def _pair(ax: Axes, history: History, metric: str, best_epoch: int | None, validation: str) -> None:
     epochs = np.asarray(history["epoch"])
-    ax.plot(epochs, history[metric], color=BLUE, label="training", **_marks(len(epochs)))
+    ax.plot(epochs, history[metric], color=BLUE, label="training", **marks(len(epochs)))
     shown = metric
     if f"val_{metric}" in history:
         shown = f"val_{metric}"
-        ax.plot(epochs, history[shown], color=ORANGE, label=validation, **_marks(len(epochs)))
+        ax.plot(epochs, history[shown], color=ORANGE, label=validation, **marks(len(epochs)))
     if best_epoch is not None and best_epoch in epochs:
         value = np.asarray(history[shown], float)[epochs == best_epoch][0]
         ax.axvline(best_epoch, color=INK, alpha=0.45, linewidth=0.8, linestyle=(0, (3, 3)), zorder=1)
         ax.plot([best_epoch], [value], "o", color=ORANGE if shown != metric else BLUE, markersize=5, zorder=4)
         ax.plot([], [], color=INK, alpha=0.45, linewidth=0.8, linestyle=(0, (3, 3)), label=f"best epoch {best_epoch}")
     ax.legend(loc="best")
-    _epochs(ax, history)
+    epoch_axis(ax, history)
 
 
 def _in_percent(ax: Axes) -> None:
@@ -122,13 +122,14 @@ def mark_stages(ax: Axes, stages: Sequence[tuple[int, str]]) -> None:
         ax.text(first - 0.5, 1.0, f" {label(name, 16)}", transform=place, fontsize=7.5, alpha=0.8, va="bottom")
 
 
-def _epochs(ax: Axes, history: History) -> None:
+def epoch_axis(ax: Axes, history: History) -> None:
+    """Whole epochs along the bottom."""
     ax.set_xlabel("epoch")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     if len(history["epoch"]) == 1:
         ax.set_xlim(history["epoch"][0] - 1, history["epoch"][0] + 1)
 
 
-def _marks(epochs: int) -> dict[str, Any]:
+def marks(epochs: int) -> dict[str, Any]:
     """Points where there are few epochs: one epoch makes no line."""
     return {"marker": "o", "markersize": 3.5} if epochs <= 15 else {}

@@ -14,7 +14,6 @@ from PIL import Image
 from kerasexp.reporting.figures.style import (
     BLUE,
     GREEN,
-    INK,
     ORANGE,
     WIDTH,
     axes,
@@ -47,7 +46,7 @@ def class_distribution(counts: Mapping[str, Sequence[int]], class_names: Sequenc
     for number, (split, of_class) in enumerate(counts.items()):
         centre = rows + (number - (len(counts) - 1) / 2) * height
         name = f"{split}, {sum(of_class):,}"
-        ax.barh(centre, of_class, height=0.86 * height, color=colours.get(split, INK), alpha=0.8, label=name)
+        ax.barh(centre, of_class, height=0.86 * height, color=colours.get(split, BLUE), alpha=0.8, label=name)
     ax.set_yticks(rows, labels(class_names))
     ax.set_xlabel("images")
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
