@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kerasexp.workflows.describe import list_experiments, show
     from kerasexp.workflows.doctor import doctor
     from kerasexp.workflows.evaluate import evaluate
+    from kerasexp.workflows.grade import grade
     from kerasexp.workflows.predict import predict
     from kerasexp.workflows.report import report
     from kerasexp.workflows.resume import resume
@@ -35,6 +36,7 @@ _HOMES = {  # function -> file in kerasexp.workflows
     "doctor": "doctor",
     "evaluate": "evaluate",
     "get_data": "data",
+    "grade": "grade",
     "list_cache": "cache",
     "list_data": "data",
     "list_experiments": "describe",
@@ -54,6 +56,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "get_data",
+    "grade",
     "list_cache",
     "list_data",
     "list_experiments",
