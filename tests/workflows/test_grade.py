@@ -82,7 +82,9 @@ def exercise(tmp_path_factory):
     save("too_large", layers.UpSampling2D(1000), layers.GlobalMaxPool2D())
     with zipfile.ZipFile(place / "untrained.keras") as archive, zipfile.ZipFile(place / "bomb.keras", "w", 8) as bomb:
         bomb.writestr("config.json", archive.read("config.json"))
-        bomb.writestr("model.weights.h5", bytes(3 * 10**9))
+        with bomb.open("model.weights.h5", "w", force_zip64=True) as weights:
+            for _ in range(22):
+                weights.write(bytes(10**8))
     (place / "not_a_model.keras").mkdir()
     return folder
 
