@@ -39,8 +39,9 @@ def grade(
 ) -> None:
     """Grades students' runs and models on images that they have not.
 
-    No code of a submission is run and nothing is fetched. Each is evaluated in a process of its own, with a limit on
-    time and memory. The exit code is 4 if any is below the pass mark.
+    No code of a submission is run, and nothing is fetched. Each is evaluated
+    in a process of its own, with a limit on time and memory.
+    The exit code is 4 if any is below the pass mark.
 
     [bold]Examples[/]
 
