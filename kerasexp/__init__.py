@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kerasexp.workflows.doctor import doctor
     from kerasexp.workflows.evaluate import evaluate
     from kerasexp.workflows.export import export
+    from kerasexp.workflows.grade import grade
     from kerasexp.workflows.group import train_group
     from kerasexp.workflows.predict import predict
     from kerasexp.workflows.report import report
@@ -39,6 +40,7 @@ _HOMES = {  # function -> file in kerasexp.workflows
     "evaluate": "evaluate",
     "export": "export",
     "get_data": "data",
+    "grade": "grade",
     "list_cache": "cache",
     "list_data": "data",
     "list_experiments": "describe",
@@ -61,6 +63,7 @@ __all__ = [
     "evaluate",
     "export",
     "get_data",
+    "grade",
     "list_cache",
     "list_data",
     "list_experiments",

@@ -16,6 +16,7 @@ from kerasexp.commands.data import data
 from kerasexp.commands.doctor import doctor
 from kerasexp.commands.evaluate import evaluate
 from kerasexp.commands.export import export
+from kerasexp.commands.grade import grade
 from kerasexp.commands.list import list_experiments
 from kerasexp.commands.predict import predict
 from kerasexp.commands.report import report
@@ -80,6 +81,7 @@ app.command(rich_help_panel="Use a run")(report)
 app.command(rich_help_panel="Use a run")(predict)
 app.command(rich_help_panel="Use a run")(compare)
 app.command(rich_help_panel="Use a run")(export)
+app.command(rich_help_panel="Use a run")(grade)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,7 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `kerasexp`; those of the process by default.
 
     Returns:
-        The exit code: 0 done, 1 failed, 2 usage, 3 data or a run missing or damaged, 130 interrupted.
+        The exit code: 0 done, 1 failed, 2 usage, 3 data or a run missing or damaged, 4 a grade below the pass
+        mark, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     try:

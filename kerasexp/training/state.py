@@ -165,12 +165,7 @@ class StateFolder:
             DataError: if the state is damaged or belongs to another network.
         """
         generation = self._generations()[-1]
-        content = files.read_json(generation / "state.json")
-        if files.file_digest(generation / "variables.npz") != content["sha256"]:
-            raise DataError(
-                f"{generation / 'variables.npz'} is damaged: its checksum does not match. Start the run again."
-            )
-        arrays = files.read_npz(generation / "variables.npz")
+        content, arrays = _verified(generation)
         if [[variable.path, list(variable.shape)] for variable in variables] != content["variables"]:
             raise DataError(
                 f"{generation} belongs to another network or another version of Keras. Start the run again."
@@ -179,11 +174,20 @@ class StateFolder:
             variable.assign(arrays[str(i)])
         for callback, counters in zip(callbacks, content["callbacks"], strict=True):
             callback.__dict__.update(counters)
-        best_file = self._best_file(Position(**content["position"]))
-        if not best_file.exists():
-            return None
-        best = files.read_npz(best_file)
-        return [best[str(i)] for i in range(len(best))]
+        return self._best_weights(Position(**content["position"]))
+
+    def weights(self) -> tuple[dict[str, np.ndarray], list[np.ndarray] | None]:
+        """The last generation's variables by their path, and the changing weights of the best epoch if it has any.
+
+        Raises:
+            DataError: if there is no state, or a damaged one.
+        """
+        generations = self._generations()
+        if not generations:
+            raise DataError(f"{self.folder} holds no saved state.")
+        content, arrays = _verified(generations[-1])
+        values = {path: arrays[str(i)] for i, (path, _) in enumerate(content["variables"])}
+        return values, self._best_weights(Position(**content["position"]))
 
     def remove_leftovers(self) -> None:
         """Removes what a killed save left behind."""
@@ -192,8 +196,23 @@ class StateFolder:
         for path in self.folder.glob(".*.part*"):
             path.unlink()
 
+    def _best_weights(self, position: Position) -> list[np.ndarray] | None:
+        best_file = self._best_file(position)
+        if not best_file.exists():
+            return None
+        best = files.read_npz(best_file)
+        return [best[str(i)] for i in range(len(best))]
+
     def _best_file(self, position: Position) -> Path:
         return self.folder / f"best-{position.stage}-{position.best_epoch or 0:06d}.npz"
+
+
+def _verified(generation: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The description and the arrays of a generation whose checksum matches."""
+    content = files.read_json(generation / "state.json")
+    if files.file_digest(generation / "variables.npz") != content["sha256"]:
+        raise DataError(f"{generation / 'variables.npz'} is damaged: its checksum does not match. Start the run again.")
+    return content, files.read_npz(generation / "variables.npz")
 
 
 def _counters(callback: Any) -> dict[str, Any]:
