@@ -102,9 +102,9 @@ def _correlation(only_first: int, only_second: int, both: int, neither: int) -> 
     margins = (both + only_first) * (only_second + neither) * (both + only_second) * (only_first + neither)
     if not margins:
         return 0.0
-    determinant = both * neither - only_first * only_second
+    determinant = float(both * neither - only_first * only_second)
     if determinant > 0:
-        determinant = max(determinant - (only_first + only_second + both + neither) / 2, 0)
+        determinant = max(determinant - (only_first + only_second + both + neither) / 2, 0.0)
     return determinant / math.sqrt(margins)
 
 
