@@ -13,6 +13,8 @@ from kerasexp.errors import DataError, UsageError
 from kerasexp.runs import Run
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from kerasexp.evaluation.comparison import Difference, Predictions
 
 
@@ -53,7 +55,34 @@ def compare(
         UsageError: for fewer than two runs, or one given twice.
         DataError: if a run is missing, damaged or not evaluated yet.
     """
+    groups, content, pictures = compared(*runs, data_dir=data_dir)
+    folder = _folder(out)
+    from kerasexp.reporting.comparison import write_comparison
+
+    content["page"] = str(write_comparison(groups, content, pictures, folder))
+    files.write_json(folder / "compare.json", content)
+    return content
+
+
+def compared(
+    *runs: str | Path | Run, data_dir: str | Path | None = None
+) -> tuple[list[list[Run]], dict[str, Any], dict[int, np.ndarray]]:
+    """What `compare` finds out, before a page is written.
+
+    Args:
+        *runs: as `compare` takes them.
+        data_dir: as `compare` takes it.
+
+    Returns:
+        The runs of each entry; the content of `compare.json` without `page`; the pictures of changed test images by
+        row, uint8 `[height, width, channels]`.
+
+    Raises:
+        UsageError: for fewer than two runs, or one given twice.
+        DataError: if a run is missing, damaged or not evaluated yet.
+    """
     from kerasexp.workflows import side_by_side
+    from kerasexp.workflows.changed_images import changed
 
     found = [one for run in runs for one in ([run] if isinstance(run, Run) else side_by_side.find_runs_of(run))]
     if len(found) < 2:
@@ -63,9 +92,6 @@ def compare(
     if again:
         raise UsageError(f"The run {again} is given twice. Expected different runs.")
     environment.start_tensorflow("float32")
-    from kerasexp.reporting.comparison import write_comparison
-    from kerasexp.workflows.changed_images import changed
-
     try:
         groups = side_by_side.groups_of(found)
         names = side_by_side.labels_of(groups)
@@ -89,10 +115,7 @@ def compare(
         "changes": changes,
         "pictures_missing": missing,
     }
-    folder = _folder(out)
-    content["page"] = str(write_comparison(groups, content, pictures, folder))
-    files.write_json(folder / "compare.json", content)
-    return content
+    return groups, content, pictures
 
 
 def _label(run: Run, group: Sequence[Run], name: str) -> str:

@@ -71,16 +71,21 @@ def groups_of(runs: Sequence[Run]) -> list[list[Run]]:
 def labels_of(groups: Sequence[Sequence[Run]]) -> list[str]:
     """A short name for each group: what tells it apart from the others, and how many seeds it has."""
     parts = [_words(group[0]) for group in groups]
-    telling = [key for key in parts[0] if key != "seed" or all(len(group) == 1 for group in groups)]
-    several = [key for key in telling if len({part[key] for part in parts}) > 1]
-    found = []
-    for group, part in zip(groups, parts, strict=True):
-        name = " ".join(part[key] for key in several if part[key]) or part["experiment"]
-        found.append(f"{name}, {len(group)} seeds" if len(group) > 1 else name)
+    several = [key for key in parts[0] if len({part[key] for part in parts}) > 1]
+    without_seed = [key for key in several if key != "seed"]
+    found = _names(groups, parts, without_seed)
+    if all(len(group) == 1 for group in groups) and len(set(found)) < len(found):
+        found = _names(groups, parts, several)
     return [
         label if found.count(label) == 1 else f"{label} {group[0].folder.resolve().name[-6:]}"
         for label, group in zip(found, groups, strict=True)
     ]
+
+
+def _names(groups: Sequence[Sequence[Run]], parts: Sequence[Mapping[str, str]], telling: Sequence[str]) -> list[str]:
+    names = [" ".join(part[key] for key in telling if part[key]) or part["experiment"] for part in parts]
+    seeds = [f", {len(group)} seeds" if len(group) > 1 else "" for group in groups]
+    return [name + of_group for name, of_group in zip(names, seeds, strict=True)]
 
 
 def _words(run: Run) -> dict[str, str]:
