@@ -81,10 +81,11 @@ def compared(
         UsageError: for fewer than two runs, or one given twice.
         DataError: if a run is missing, damaged or not evaluated yet.
     """
-    from kerasexp.workflows import side_by_side
     from kerasexp.workflows.changed_images import changed
+    from kerasexp.workflows.groups import differing_settings, find_runs_of, groups_of, labels_of
+    from kerasexp.workflows.side_by_side import entry_of, predictions_of, row_of
 
-    found = [one for run in runs for one in ([run] if isinstance(run, Run) else side_by_side.find_runs_of(run))]
+    found = [one for run in runs for one in ([run] if isinstance(run, Run) else find_runs_of(run))]
     if len(found) < 2:
         raise UsageError(f"Nothing to compare: expected two or more runs, received: {len(found)}.")
     folders = [run.folder.resolve() for run in found]
@@ -93,15 +94,14 @@ def compared(
         raise UsageError(f"The run {again} is given twice. Expected different runs.")
     environment.start_tensorflow("float32")
     try:
-        groups = side_by_side.groups_of(found)
-        names = side_by_side.labels_of(groups)
+        groups = groups_of(found)
+        names = labels_of(groups)
         rows = [
-            [side_by_side.row_of(run, _label(run, group, name)) for run in group]
-            for group, name in zip(groups, names, strict=True)
+            [row_of(run, _label(run, group, name)) for run in group] for group, name in zip(groups, names, strict=True)
         ]
-        entries = [side_by_side.entry_of(of_group, name) for of_group, name in zip(rows, names, strict=True)]
-        results = [side_by_side.predictions_of(group, of_group) for group, of_group in zip(groups, rows, strict=True)]
-        settings = side_by_side.differing_settings(groups)
+        entries = [entry_of(of_group, name) for of_group, name in zip(rows, names, strict=True)]
+        results = [predictions_of(group, of_group) for group, of_group in zip(groups, rows, strict=True)]
+        settings = differing_settings(groups)
         changes, pictures, missing = changed(groups, entries, results, data_dir)
     except (KeyError, TypeError) as error:
         raise DataError(
@@ -190,13 +190,17 @@ def _conclusion(entries: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[st
         return f"{names[best]} is better than {others}, beyond what {chance} could do.{alone}"
     highest = _highest(entries)
     doubtful = [
-        (pair["second"] if pair["first"] == names[highest] else pair["first"], pair["advice"])
+        (pair["second"] if pair["first"] == names[highest] else pair["first"], pair)
         for pair in pairs
         if names[highest] in (pair["first"], pair["second"]) and pair["verdict"] == "cannot tell"
     ]
-    advice = f" {doubtful[0][1][0].upper()}{doubtful[0][1][1:]}." if len(doubtful) == 1 else ""
-    listed = _listed([name for name, _ in doubtful])
-    return f"Cannot tell: {names[highest]} has the highest test accuracy, but {listed} may be as good.{advice}"
+    equal = [names[highest], *(name for name, pair in doubtful if pair["difference"] == 0)]
+    nearly = [name for name, pair in doubtful if pair["difference"] != 0]
+    first = f"{_listed(equal)} have the same" if len(equal) > 1 else f"{equal[0]} has the highest"
+    but = f", but {_listed(nearly)} may be as good" if nearly else ""
+    advice = doubtful[0][1]["advice"] if len(doubtful) == len(nearly) == 1 else ""
+    more = f" {advice[0].upper()}{advice[1:]}." if advice else ""
+    return f"Cannot tell: {first} test accuracy{but}.{more}"
 
 
 def _highest(entries: Sequence[Mapping[str, Any]]) -> int:

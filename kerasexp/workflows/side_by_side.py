@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,91 +11,9 @@ from kerasexp import files
 from kerasexp.errors import DataError
 from kerasexp.evaluation.comparison import Predictions
 from kerasexp.evaluation.statistics import mean_interval
-from kerasexp.runs import Run, open_run
+from kerasexp.runs import Run
 
 SCORES_OF_CLUSTERS = ("nmi", "ari")
-
-
-def find_runs_of(path: str | Path) -> list[Run]:
-    """The run in a folder, or of an experiment's folder the newest finished one with the other seeds of its group.
-
-    Raises:
-        DataError: if there is none, or it was not evaluated yet.
-    """
-    path = Path(path)
-    inside = sorted(entry.parent for entry in path.glob("*/manifest.json")) if path.is_dir() else []
-    if not inside or (path / "manifest.json").exists():
-        return [_evaluated(open_run(path))]
-    finished = [run for run in map(Run, inside) if run.manifest.get("status") == "complete"]
-    if not finished:
-        raise DataError(
-            f"{path} holds no finished run ({len(inside)} unfinished). Go on with: kerasexp resume {inside[-1]}"
-        )
-    newest = _evaluated(open_run(finished[-1].folder))
-    group = newest.manifest.get("group")
-    others = [run for run in finished[:-1] if group and run.manifest.get("group") == group]
-    same = [run for run in others if _apart_from_seed(run) == _apart_from_seed(newest)]
-    return [_evaluated(open_run(run.folder)) for run in same] + [newest]
-
-
-def _evaluated(run: Run) -> Run:
-    if not run.path("metrics.json").exists():
-        status = run.manifest.get("status", "unknown")
-        raise DataError(f"{run} is not finished (status {status}). Go on with: kerasexp resume {run}")
-    return run
-
-
-def _apart_from_seed(run: Run) -> str:
-    """What two runs share that differ in nothing but their seed."""
-    manifest = run.manifest
-    parts = [manifest["experiment"], manifest["status"], manifest["precision"], manifest["data"]["digest"]]
-    return files.digest([run.experiment.digest(), *parts])
-
-
-def groups_of(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs in their order, those of the same settings with different seeds together.
-
-    Runs that share their seed too are no sample of seeds: they stay alone.
-    """
-    found: dict[str, list[Run]] = {}
-    for run in runs:
-        found.setdefault(_apart_from_seed(run), []).append(run)
-    groups: list[list[Run]] = []
-    for together in found.values():
-        seeds = {run.manifest["seed"] for run in together}
-        groups += [together] if len(seeds) == len(together) else [[run] for run in together]
-    return sorted(groups, key=lambda group: runs.index(group[0]))
-
-
-def labels_of(groups: Sequence[Sequence[Run]]) -> list[str]:
-    """A short name for each group: what tells it apart from the others, and how many seeds it has."""
-    parts = [_words(group[0]) for group in groups]
-    several = [key for key in parts[0] if len({part[key] for part in parts}) > 1]
-    without_seed = [key for key in several if key != "seed"]
-    found = _names(groups, parts, without_seed)
-    if all(len(group) == 1 for group in groups) and len(set(found)) < len(found):
-        found = _names(groups, parts, several)
-    return [
-        label if found.count(label) == 1 else f"{label} {group[0].folder.resolve().name[-6:]}"
-        for label, group in zip(found, groups, strict=True)
-    ]
-
-
-def _names(groups: Sequence[Sequence[Run]], parts: Sequence[Mapping[str, str]], telling: Sequence[str]) -> list[str]:
-    names = [" ".join(part[key] for key in telling if part[key]) or part["experiment"] for part in parts]
-    seeds = [f", {len(group)} seeds" if len(group) > 1 else "" for group in groups]
-    return [name + of_group for name, of_group in zip(names, seeds, strict=True)]
-
-
-def _words(run: Run) -> dict[str, str]:
-    experiment = run.experiment
-    return {
-        "experiment": experiment.name,
-        "variants": " ".join(experiment.variants),
-        "recipe": experiment.recipe,
-        "data": Path(experiment.data.name).stem,
-        "seed": f"seed {experiment.seed}",
-    }
 
 
 def row_of(run: Run, label: str) -> dict[str, Any]:
@@ -185,44 +102,6 @@ def over_seeds(values: Sequence[float]) -> dict[str, Any]:
 
 def _plain_mean(rows: Sequence[Mapping[str, Any]], name: str) -> float:
     return float(np.mean([row[name] for row in rows]))
-
-
-def differing_settings(groups: Sequence[Sequence[Run]]) -> list[dict[str, Any]]:
-    """Every setting that decides the result, and what else was not equal, where the groups differ.
-
-    What is not the same within a group stands there as a list.
-    """
-    columns = [[_settings(run) for run in group] for group in groups]
-    keys = dict.fromkeys(key for column in columns for settings in column for key in settings)
-    table = [{"setting": key, "values": [_joined(column, key) for column in columns]} for key in keys]
-    return [
-        row for row in table if row["setting"] != "name" and any(value != row["values"][0] for value in row["values"])
-    ]
-
-
-def _settings(run: Run) -> dict[str, Any]:
-    manifest = run.manifest
-    around = {
-        "seed": manifest["seed"],
-        "precision used": manifest["precision"],
-        "data digest": manifest["data"]["digest"],
-        "kerasexp": manifest["kerasexp"],
-        "processor": manifest["hardware"]["processor"],
-    }
-    return {**dict(_leaves(run.experiment.settings())), **around}
-
-
-def _joined(column: Sequence[Mapping[str, Any]], key: str) -> Any:
-    values = [settings.get(key) for settings in column]
-    different = [value for place, value in enumerate(values) if value not in values[:place]]
-    return different if len(different) > 1 else different[0]
-
-
-def _leaves(part: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
-    leaves: list[tuple[str, Any]] = []
-    for key, value in part.items():
-        leaves += _leaves(value, f"{above}{key}.") if isinstance(value, Mapping) else [(f"{above}{key}", value)]
-    return leaves
 
 
 def predictions_of(group: Sequence[Run], rows: Sequence[Mapping[str, Any]]) -> Predictions:

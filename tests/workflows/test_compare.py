@@ -19,7 +19,7 @@ from kerasexp.evaluation.significance import exact_mcnemar
 from kerasexp.evaluation.statistics import mean_interval, paired_newcombe
 from kerasexp.runs import Run
 from kerasexp.workflows.compare import compared
-from kerasexp.workflows.side_by_side import find_runs_of, groups_of, labels_of
+from kerasexp.workflows.groups import find_runs_of, groups_of, labels_of
 
 
 def change(run: Run, name: str, edit) -> None:
@@ -64,7 +64,8 @@ def says(run: Run, wrong: int) -> None:
 def test_rows_settings_and_pairs(copy_of, tmp_path):
     first, second = copy_of("a", wrong=100), copy_of("b", wrong=50, seed=7, learning_rate=0.5)
     content = kerasexp.compare(first, second, out=tmp_path / "page")
-    assert [row["label"] for row in content["runs"]] == ["seed 42", "seed 7"]
+    slow, fast = "kmnist_cnn learning_rate 0.001", "kmnist_cnn learning_rate 0.5"
+    assert [row["label"] for row in content["runs"]] == [slow, fast]
     row = content["runs"][0]
     table = files.read_json(first.path("metrics.json"))["weights"]["last"]
     assert row["test"]["macro_f1"] == table["test"]["macro"]["f1"]
@@ -78,8 +79,7 @@ def test_rows_settings_and_pairs(copy_of, tmp_path):
     }
     differing = {row["setting"]: row["values"] for row in content["settings"]}
     assert differing == {"optimizer.learning_rate": [0.001, 0.5], "seed": [42, 7]}
-    assert content["best"] == "seed 7"
-    assert content["pairs"][0]["verdict"] == "seed 7"
+    assert content["best"] == content["pairs"][0]["verdict"] == fast
     assert json.loads((tmp_path / "page" / "compare.json").read_text()) == content
 
 
@@ -108,6 +108,7 @@ def test_a_winner_beyond_the_noise(copy_of):
     assert "trained once" in content["conclusion"]
     _, equal, _ = compared(copy_of("c", wrong=40), copy_of("d", wrong=40))
     assert equal["pairs"][0]["advice"] == "equal: no number of images would show a difference"
+    assert equal["conclusion"] == "Cannot tell: kmnist_cnn c and kmnist_cnn d have the same test accuracy."
 
 
 def test_seeds_of_the_same_settings_are_one_entry(copy_of):
@@ -117,8 +118,11 @@ def test_seeds_of_the_same_settings_are_one_entry(copy_of):
     assert len(content["runs"]) == 5
     first, second = content["entries"]
     assert (first["seeds"], second["seeds"]) == ([1, 2, 3], [1, 2])
-    assert [entry["label"] for entry in content["entries"]] == ["kmnist_cnn, 3 seeds", "kmnist_cnn, 2 seeds"]
-    assert first["runs"] == ["kmnist_cnn, seed 1", "kmnist_cnn, seed 2", "kmnist_cnn, seed 3"]
+    assert [entry["label"] for entry in content["entries"]] == [
+        "kmnist_cnn learning_rate 0.001, 3 seeds",
+        "kmnist_cnn learning_rate 0.5, 2 seeds",
+    ]
+    assert first["runs"] == [f"kmnist_cnn learning_rate 0.001, seed {seed}" for seed in (1, 2, 3)]
     accuracy = first["test"]["accuracy"]
     assert accuracy["value"] == pytest.approx(0.955)
     assert accuracy["interval"] == pytest.approx(mean_interval([0.96, 0.95, 0.955]))
@@ -261,7 +265,7 @@ def test_names_tell_runs_apart(copy_of):
     runs = [copy_of("x00000a"), copy_of("x00000b"), copy_of("x00000c", seed=3)]
     groups = groups_of(runs)
     assert groups == [[run] for run in runs]  # two share their seed: no sample of seeds
-    assert labels_of(groups) == ["seed 42 00000a", "seed 42 00000b", "seed 3"]
+    assert labels_of(groups) == ["kmnist_cnn seed 42 00000a", "kmnist_cnn seed 42 00000b", "kmnist_cnn seed 3"]
     assert groups_of(runs[1:]) == [runs[1:]]
     assert labels_of(groups_of(runs[1:])) == ["kmnist_cnn, 2 seeds"]
 
