@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kerasexp.commands.options import Debug, Json
+from kerasexp.commands.options import DataDir, Debug, Json
 from kerasexp.commands.output import print_json, print_table, score
 
 
@@ -15,7 +15,9 @@ def compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN...", help="Run folders; runs/EXPERIMENT stands for the experiment's newest finished run."
+            metavar="RUN...",
+            help="Run folders; runs/EXPERIMENT stands for the experiment's newest finished run and the other seeds of "
+            "its group.",
         ),
     ],
     out: Annotated[
@@ -26,12 +28,14 @@ def compare(
             rich_help_panel="Output",
         ),
     ] = None,
+    data_dir: DataDir = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Runs side by side: scores, cost, settings, curves, classes, maps.
+    """Runs side by side: scores, paired tests, cost, settings, changed images, curves, classes, maps.
 
-    No winner is named where the 95 % interval of a difference holds 0.
+    Runs of equal settings with different seeds become one line, their mean. No winner is named inside the noise:
+    the difference must hold on the same test images, after Holm's correction over all pairs, and between the seeds.
 
     [bold]Examples[/]
 
@@ -40,7 +44,7 @@ def compare(
     """
     from kerasexp.workflows.compare import compare
 
-    content = compare(*runs, out=out)
+    content = compare(*runs, out=out, data_dir=data_dir)
     if json:
         print_json(content)
         return
@@ -50,7 +54,7 @@ def compare(
 def _show(content: dict[str, Any]) -> None:
     from kerasexp.training.progress import duration
 
-    rows = content["runs"]
+    rows = content["entries"]
     names = [f"{number} {row['label']}" for number, row in enumerate(rows, start=1)]
     scores = [
         [name, score(row["test"]["accuracy"], percent=True), score(row["test"]["macro_f1"])]
@@ -58,6 +62,23 @@ def _show(content: dict[str, Any]) -> None:
     ]
     print_table(["test images", "accuracy (95 % interval)", "macro F1 (95 % interval)"], scores)
     print()
+    seeds = [[name, *_spread(row)] for name, row in zip(names, rows, strict=True) if len(row["seeds"]) > 1]
+    if seeds:
+        print_table(["accuracy between seeds", "seeds", "standard deviation", "lowest to highest"], seeds)
+        print()
+    clusterings = [
+        [name, f"{row['test']['nmi']:.4f}", f"{row['test']['ari']:.4f}"]
+        for name, row in zip(names, rows, strict=True)
+        if "nmi" in row["test"]
+    ]
+    if clusterings:
+        print_table(["clusters", "NMI", "ARI"], clusterings)
+        print()
+    if content["pairs"]:
+        number = {row["label"]: place for place, row in enumerate(rows, start=1)}
+        pairs = [_pair(pair, number) for pair in content["pairs"]]
+        print_table(["pair", "difference in points (95 % interval)", "alone right", "p, corrected", "better"], pairs)
+        print()
     others = [
         [
             name,
@@ -99,10 +120,34 @@ def _best(row: dict[str, Any]) -> str:
     best = row["best_validation"]
     if best is None:
         return "–"
-    return f"{best['accuracy']:.2%} ({best['epoch']}){' on test' if row['validated_by'] == 'test' else ''}"
+    epoch = f" ({best['epoch']})" if best["epoch"] else ""
+    return f"{best['accuracy']:.2%}{epoch}{' on test' if row['validated_by'] == 'test' else ''}"
+
+
+def _spread(row: dict[str, Any]) -> list[str]:
+    accuracy = row["test"]["accuracy"]
+    spread = f"{accuracy['lowest']:.2%} to {accuracy['highest']:.2%}"
+    return [", ".join(map(str, row["seeds"])), f"{accuracy['deviation']:.2%}", spread]
+
+
+def _pair(pair: dict[str, Any], number: dict[str, int]) -> list[str]:
+    name = f"{number[pair['first']]} − {number[pair['second']]}"
+    if not pair["comparable"]:
+        return [name, "–", "–", "–", pair["verdict"]]
+    low, high = pair["interval"]
+    corrected = "< 0.0001" if pair["corrected_p"] < 0.0001 else f"{pair['corrected_p']:.4f}"
+    return [
+        name,
+        f"{100 * pair['difference']:+.2f} ({100 * low:+.2f} to {100 * high:+.2f})",
+        f"{pair['only_first']:,} : {pair['only_second']:,}",
+        corrected,
+        str(number.get(pair["verdict"], pair["verdict"])),
+    ]
 
 
 def _value(value: Any) -> str:
     if value is None:
         return "–"
+    if isinstance(value, list):
+        return ", ".join(map(_value, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

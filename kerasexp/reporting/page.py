@@ -49,6 +49,7 @@ def templates() -> jinja2.Environment:
         "decimal": _decimal,
         "percent": lambda value: f"{100 * value:.2f}{samples.NO_BREAK}%",
         "probability": samples.percent,
+        "p_value": lambda value: f"<{samples.NO_BREAK}0.0001" if value < 0.0001 else f"{value:.4f}",
         "setting": _setting,
         "duration": duration,
     }

@@ -6,33 +6,86 @@ import datetime
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasexp import environment, files
 from kerasexp.errors import DataError, UsageError
-from kerasexp.runs import Run, open_run
+from kerasexp.runs import Run
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from kerasexp.evaluation.comparison import Difference, Predictions
 
 
-def compare(*runs: str | Path | Run, out: str | Path | None = None) -> dict[str, Any]:
+def compare(
+    *runs: str | Path | Run, out: str | Path | None = None, data_dir: str | Path | None = None
+) -> dict[str, Any]:
     """Sets runs of any experiments side by side and writes one page about them.
+
+    Runs of equal settings with different seeds are one entry of the tables: their mean, its interval, their spread.
 
     Args:
         *runs: two or more run folders, or folders of an experiment such as `runs/kmnist_cnn`, which stand for their
-            newest finished run.
+            newest finished run and the other seeds of its group.
         out: folder of the page, the JSON and the figures; a new one in `comparisons` by default.
+        data_dir: where the data lies whose images are shown; where each run found it by default. It is only looked for
+            there, never fetched: without it the page shows those images that the run folders hold.
 
     Returns:
-        What `compare.json` holds: `runs` (a dictionary each: `label`, `run`, `experiment`, `recipe`, `variants`,
-        `seed`, `status`, `data`, `epochs`, `test`, `train`, `validation`, `best_validation`, `validated_by`, `seconds`,
-        `seconds_per_epoch`, `parameters`), `settings` that differ (`setting` and `values`, one per run), `pairs`
-        (`first`, `second`, `difference` of the test accuracies with its `interval`, `verdict`), `best` (a label, or
-        None where no run is better than all others), `conclusion` in words, and `page`, the path of `compare.html`.
+        What `compare.json` holds:
+
+        * `runs`: for each its `label`, `run`, `experiment`, `recipe`, `variants`, `seed`, `status`, `data`, `epochs`,
+          `test`, `train`, `validation`, `best_validation`, `validated_by`, `seconds`, `seconds_per_epoch`,
+          `parameters`. The scores of a clustering are those of its mapped labels, with `nmi` and `ari` beside them.
+        * `entries`: the same of each run or group of seeds, with `runs` and `seeds`; the scores of a group are means
+          with their interval over seeds, `deviation`, `lowest` and `highest`.
+        * `settings` that differ: `setting` and `values`, one per entry.
+        * `pairs` of entries: `first`, `second`, `difference` of the test accuracies with its `interval`, `macro_f1`
+          (the same of the macro F1), `over_seeds`, `only_first`, `only_second`, `both`, `neither` (images that one
+          side alone got right, both, none; of several runs most), `p`, `corrected_p` (Holm), `verdict` (a label,
+          `cannot tell` or `other test images`), `images_needed` and `seeds_needed` to tell them apart, and `advice`,
+          the same in words.
+        * `changes`: test images that the entry of the highest accuracy gets right and another one wrong, and the other
+          way round: `right` and `wrong` (labels), `count`, and the first `images`.
+        * `best` (a label, or None where no entry is better than all others), `conclusion` in words, `pictures_missing`
+          (why images of `changes` are not shown, empty if all are), and `page`, the path of `compare.html`.
 
     Raises:
         UsageError: for fewer than two runs, or one given twice.
         DataError: if a run is missing, damaged or not evaluated yet.
     """
-    found = [run if isinstance(run, Run) else find_run(run) for run in runs]
+    groups, content, pictures = compared(*runs, data_dir=data_dir)
+    folder = _folder(out)
+    from kerasexp.reporting.comparison import write_comparison
+
+    content["page"] = str(write_comparison(groups, content, pictures, folder))
+    files.write_json(folder / "compare.json", content)
+    return content
+
+
+def compared(
+    *runs: str | Path | Run, data_dir: str | Path | None = None
+) -> tuple[list[list[Run]], dict[str, Any], dict[int, np.ndarray]]:
+    """What `compare` finds out, before a page is written.
+
+    Args:
+        *runs: as `compare` takes them.
+        data_dir: as `compare` takes it.
+
+    Returns:
+        The runs of each entry; the content of `compare.json` without `page`; the pictures of changed test images by
+        row, uint8 `[height, width, channels]`.
+
+    Raises:
+        UsageError: for fewer than two runs, or one given twice.
+        DataError: if a run is missing, damaged or not evaluated yet.
+    """
+    from kerasexp.workflows.changed_images import changed
+    from kerasexp.workflows.groups import differing_settings, find_runs_of, groups_of, labels_of
+    from kerasexp.workflows.side_by_side import entry_of, predictions_of, row_of
+
+    found = [one for run in runs for one in ([run] if isinstance(run, Run) else find_runs_of(run))]
     if len(found) < 2:
         raise UsageError(f"Nothing to compare: expected two or more runs, received: {len(found)}.")
     folders = [run.folder.resolve() for run in found]
@@ -40,173 +93,122 @@ def compare(*runs: str | Path | Run, out: str | Path | None = None) -> dict[str,
     if again:
         raise UsageError(f"The run {again} is given twice. Expected different runs.")
     environment.start_tensorflow("float32")
-    from kerasexp.reporting.comparison import write_comparison
-
-    names = labels(found)
     try:
-        rows = [_row(run, label) for run, label in zip(found, names, strict=True)]
-    except (KeyError, TypeError) as error:
-        raise DataError(f"A run folder is damaged: manifest.json or metrics.json lacks {error}.") from error
-    content = {"runs": rows, "settings": _differing_settings(found), **_conclusions(found, rows)}
-    folder = _folder(out)
-    page = write_comparison(found, content, folder)
-    content["page"] = str(page)
-    files.write_json(folder / "compare.json", content)
-    return content
-
-
-def find_run(path: str | Path) -> Run:
-    """The run in a folder, or the newest finished one of an experiment's folder.
-
-    Raises:
-        DataError: if there is none, or it was not evaluated yet.
-    """
-    path = Path(path)
-    inside = sorted(entry.parent for entry in path.glob("*/manifest.json")) if path.is_dir() else []
-    if inside and not (path / "manifest.json").exists():
-        finished = [run for run in map(Run, inside) if run.manifest.get("status") == "complete"]
-        if not finished:
-            raise DataError(
-                f"{path} holds no finished run ({len(inside)} unfinished). Go on with: kerasexp resume {inside[-1]}"
-            )
-        return open_run(finished[-1].folder)
-    run = open_run(path)
-    if not run.path("metrics.json").exists():
-        status = run.manifest.get("status", "unknown")
-        raise DataError(f"{run} is not finished (status {status}). Go on with: kerasexp resume {run}")
-    return run
-
-
-def labels(runs: Sequence[Run]) -> list[str]:
-    """A short name for each run: what tells it apart from the others."""
-    parts = []
-    for run in runs:
-        experiment = run.experiment
-        parts.append(
-            {
-                "experiment": experiment.name,
-                "variants": " ".join(experiment.variants),
-                "recipe": experiment.recipe,
-                "data": Path(experiment.data.name).stem,
-                "seed": f"seed {experiment.seed}",
-            }
-        )
-    several = [key for key in parts[0] if len({part[key] for part in parts}) > 1]
-    found = [" ".join(part[key] for key in several if part[key]) or part["experiment"] for part in parts]
-    return [
-        label if found.count(label) == 1 else f"{label} {run.folder.resolve().name[-6:]}"
-        for label, run in zip(found, runs, strict=True)
-    ]
-
-
-def _row(run: Run, label: str) -> dict[str, Any]:
-    """What one run came to."""
-    from kerasexp.training.callbacks import read_history
-
-    manifest, metrics = run.manifest, files.read_json(run.path("metrics.json"))
-    table = metrics["weights"][metrics["table_weights"]]
-    history = [row for row in read_history(run.path("history.csv")) if "val_accuracy" in row]
-    best = max(history, key=lambda row: row["val_accuracy"], default=None)
-    seconds, epochs = manifest["seconds"], manifest["epochs_run"]
-    return {
-        "label": label,
-        "run": str(run),
-        **{key: manifest[key] for key in ("experiment", "recipe", "variants", "seed", "status")},
-        "data": manifest["data"]["name"],
-        "epochs": epochs,
-        **{split: _scores(table.get(split)) for split in ("test", "train", "validation")},
-        "best_validation": best and {"accuracy": best["val_accuracy"], "epoch": best["epoch"]},
-        "validated_by": run.experiment.data.validation,
-        "seconds": seconds,
-        "seconds_per_epoch": seconds / epochs if epochs else None,
-        "parameters": manifest["parameters"],
-    }
-
-
-def _scores(of_split: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if of_split is None:
-        return None
-    names = ("n", "accuracy", "loss", "per_class")
-    return {**{name: of_split[name] for name in names}, "macro_f1": of_split["macro"]["f1"]}
-
-
-def _differing_settings(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Every setting that decides the result, and what else was not equal, where the runs differ."""
-    leaves = []
-    for run in runs:
-        manifest = run.manifest
-        around = {
-            "seed": manifest["seed"],
-            "precision used": manifest["precision"],
-            "data digest": manifest["data"]["digest"],
-            "kerasexp": manifest["kerasexp"],
-            "processor": manifest["hardware"]["processor"],
-        }
-        leaves.append({**dict(_leaves(run.experiment.settings())), **around})
-    keys = dict.fromkeys(key for settings in leaves for key in settings)
-    table = [{"setting": key, "values": [settings.get(key) for settings in leaves]} for key in keys]
-    return [
-        row for row in table if row["setting"] != "name" and any(value != row["values"][0] for value in row["values"])
-    ]
-
-
-def _leaves(part: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
-    leaves: list[tuple[str, Any]] = []
-    for key, value in part.items():
-        leaves += _leaves(value, f"{above}{key}.") if isinstance(value, Mapping) else [(f"{above}{key}", value)]
-    return leaves
-
-
-def _conclusions(runs: Sequence[Run], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What may be said of the test accuracies."""
-    from kerasexp.evaluation.comparison import TestAccuracy, differences, winner
-
-    accuracies = [
-        TestAccuracy(_test_images(run), round(row["test"]["accuracy"]["value"] * row["test"]["n"]), row["test"]["n"])
-        for run, row in zip(runs, rows, strict=True)
-    ]
-    pairs = differences(accuracies)
-    names = [row["label"] for row in rows]
-    best = winner(accuracies)
-    highest = max(range(len(rows)), key=lambda position: rows[position]["test"]["accuracy"]["value"])
-    if any(pair.verdict == "other test images" for pair in pairs):
-        conclusion = "The runs were not all tested on the same images: no winner is named."
-    elif best is not None:
-        conclusion = f"{names[best]} is better than every other run: no 95 % interval of a difference holds 0."
-    else:
-        doubtful = [
-            names[pair.second if pair.first == highest else pair.first]
-            for pair in pairs
-            if highest in (pair.first, pair.second) and pair.verdict == "cannot tell"
+        groups = groups_of(found)
+        names = labels_of(groups)
+        rows = [
+            [row_of(run, _label(run, group, name)) for run in group] for group, name in zip(groups, names, strict=True)
         ]
-        conclusion = (
-            f"Cannot tell: {names[highest]} has the highest test accuracy, but {_listed(doubtful)} may be as good."
-        )
-    return {
-        "pairs": [
-            {
-                "first": names[pair.first],
-                "second": names[pair.second],
-                "difference": pair.difference,
-                "interval": list(pair.interval),
-                "verdict": {"first": names[pair.first], "second": names[pair.second]}.get(pair.verdict, pair.verdict),
-            }
-            for pair in pairs
-        ],
-        "best": None if best is None else names[best],
-        "conclusion": conclusion,
+        entries = [entry_of(of_group, name) for of_group, name in zip(rows, names, strict=True)]
+        results = [predictions_of(group, of_group) for group, of_group in zip(groups, rows, strict=True)]
+        settings = differing_settings(groups)
+        changes, pictures, missing = changed(groups, entries, results, data_dir)
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"A run folder is damaged: manifest.json, metrics.json or predictions.npz lacks {error}."
+        ) from error
+    content = {
+        "runs": [row for of_group in rows for row in of_group],
+        "entries": entries,
+        "settings": settings,
+        **_conclusions(entries, results),
+        "changes": changes,
+        "pictures_missing": missing,
     }
+    return groups, content, pictures
+
+
+def _label(run: Run, group: Sequence[Run], name: str) -> str:
+    return f"{name.removesuffix(f', {len(group)} seeds')}, seed {run.experiment.seed}" if len(group) > 1 else name
+
+
+def _conclusions(entries: Sequence[Mapping[str, Any]], results: Sequence[Predictions]) -> dict[str, Any]:
+    """What may be said of the test accuracies."""
+    from kerasexp.evaluation.comparison import differences, winner
+
+    names = [entry["label"] for entry in entries]
+    pairs = differences(results)
+    best = winner(pairs, len(entries))
+    listed = [_pair(pair, names, entries[pair.first]["test"]["n"]) for pair in pairs]
+    return {
+        "pairs": listed,
+        "best": None if best is None else names[best],
+        "conclusion": _conclusion(entries, listed, best),
+    }
+
+
+def _pair(pair: Difference, names: Sequence[str], images: int) -> dict[str, Any]:
+    words = {"first": names[pair.first], "second": names[pair.second], None: "cannot tell"}
+    content = {"first": names[pair.first], "second": names[pair.second]}
+    if pair.accuracy is None or pair.macro_f1 is None:
+        return {**content, "comparable": False, "verdict": "other test images", "advice": ""}
+    counts = ("over_seeds", "only_first", "only_second", "both", "neither")
+    kept = (*counts, "p", "corrected_p", "images_needed", "seeds_needed")
+    return {
+        **content,
+        "comparable": True,
+        "difference": pair.accuracy[0],
+        "interval": list(pair.accuracy[1]),
+        "macro_f1": {"difference": pair.macro_f1[0], "interval": list(pair.macro_f1[1])},
+        **{key: getattr(pair, key) for key in kept},
+        "verdict": words[pair.better],
+        "advice": "" if pair.better else _advice(pair, images),
+    }
+
+
+def _advice(pair: Difference, images: int) -> str:
+    """What would tell two results apart, in words."""
+    assert pair.accuracy is not None
+    if pair.accuracy[0] == 0:
+        return "equal: no number of images would show a difference"
+    wanted = []
+    if pair.images_needed:
+        wanted.append(f"about {float(f'{pair.images_needed:.2g}'):,.0f} test images instead of {images:,}")
+    if pair.seeds_needed:
+        wanted.append(f"about {pair.seeds_needed} seeds of each")
+    elif pair.over_seeds and not pair.images_needed:
+        wanted.append("more than 100 seeds of each")
+    return f"{' and '.join(wanted)} would show a difference of this size"
+
+
+def _conclusion(entries: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any]], best: int | None) -> str:
+    names = [entry["label"] for entry in entries]
+    if len(entries) == 1:
+        accuracy, seeds = entries[0]["test"]["accuracy"], len(entries[0]["seeds"])
+        low, high = accuracy["interval"]
+        return (
+            f"One group: {seeds} seeds of equal settings have a mean test accuracy of {accuracy['value']:.2%} "
+            f"({low:.2%} to {high:.2%}). None of them is the better one."
+        )
+    if not all(pair["comparable"] for pair in pairs):
+        return "The runs were not all tested on the same images: no winner is named."
+    if best is not None:
+        others = "every other" if len(entries) > 2 else names[1 - best]
+        over_seeds = [pair["over_seeds"] for pair in pairs if names[best] in (pair["first"], pair["second"])]
+        chance = "the seeds and the choice of the test images" if all(over_seeds) else "the choice of the test images"
+        alone = "" if any(over_seeds) else " Each was trained once: other seeds may say otherwise."
+        return f"{names[best]} is better than {others}, beyond what {chance} could do.{alone}"
+    highest = _highest(entries)
+    doubtful = [
+        (pair["second"] if pair["first"] == names[highest] else pair["first"], pair)
+        for pair in pairs
+        if names[highest] in (pair["first"], pair["second"]) and pair["verdict"] == "cannot tell"
+    ]
+    equal = [names[highest], *(name for name, pair in doubtful if pair["difference"] == 0)]
+    nearly = [name for name, pair in doubtful if pair["difference"] != 0]
+    first = f"{_listed(equal)} have the same" if len(equal) > 1 else f"{equal[0]} has the highest"
+    but = f", but {_listed(nearly)} may be as good" if nearly else ""
+    advice = doubtful[0][1]["advice"] if len(doubtful) == len(nearly) == 1 else ""
+    more = f" {advice[0].upper()}{advice[1:]}." if advice else ""
+    return f"Cannot tell: {first} test accuracy{but}.{more}"
+
+
+def _highest(entries: Sequence[Mapping[str, Any]]) -> int:
+    return max(range(len(entries)), key=lambda position: entries[position]["test"]["accuracy"]["value"])
 
 
 def _listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def _test_images(run: Run) -> str:
-    """What two runs on the same test images share, in whatever size they saw them."""
-    predictions = files.read_npz(run.path("predictions.npz"))
-    places = [predictions[name].tolist() for name in ("test_index", "test_labels")]
-    return files.digest([run.manifest["data"]["name"], *places])
 
 
 def _folder(out: str | Path | None) -> Path:

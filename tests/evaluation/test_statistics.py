@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.metrics import f1_score
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from kerasexp.evaluation import statistics
@@ -47,6 +48,42 @@ def test_newcombe_is_statsmodels() -> None:
     assert statistics.newcombe(8872, 10_000, 8901, 10_000) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        # Newcombe 1998 (paired), table II, method 10
+        ((12, 2, 36, 0), (0.0569, 0.3404)),
+        ((12, 2, 20, 16), (0.0562, 0.3290)),
+        # Fagerland, Lydersen and Laake, Statistical Analysis of Contingency Tables (2017), chapter 8
+        ((1, 7, 1, 12), (-0.507, -0.026)),
+    ],
+)
+def test_the_paired_interval_is_the_published_one(counts: tuple[int, ...], expected: tuple[float, float]) -> None:
+    assert statistics.paired_newcombe(*counts) == pytest.approx(expected, abs=5e-4)
+
+
+def test_the_paired_interval_turns_with_its_sides_and_never_leaves_its_bounds() -> None:
+    low, high = statistics.paired_newcombe(30, 12, 900, 58)
+    assert statistics.paired_newcombe(12, 30, 900, 58) == pytest.approx((-high, -low), abs=1e-12)
+    # narrower than that of two samples: the runs mostly agree
+    assert high - low < 0.75 * np.diff(statistics.newcombe(930, 1000, 912, 1000))[0]
+    for counts in [(0, 0, 54, 0), (0, 0, 0, 54), (30, 0, 0, 0), (0, 1, 0, 0)]:
+        low, high = statistics.paired_newcombe(*counts)
+        assert -1 <= low <= (counts[0] - counts[1]) / sum(counts) <= high <= 1
+
+
+def test_the_paired_interval_covers() -> None:
+    drawn = np.random.default_rng(2).multinomial(800, [0.04, 0.06, 0.85, 0.05], size=1500)
+    intervals = np.array([statistics.paired_newcombe(*counts) for counts in drawn.tolist()])
+    assert np.mean((intervals[:, 0] <= -0.02) & (intervals[:, 1] >= -0.02)) == pytest.approx(0.95, abs=0.018)
+
+
+def test_the_mean_over_seeds_is_scipys() -> None:
+    values = [0.9513, 0.9578, 0.9587, 0.9579]
+    expected = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
+    assert statistics.mean_interval(values) == pytest.approx(expected, abs=1e-12)
+
+
 def test_prediction_interval_worked_by_hand() -> None:
     # mean 0.90, s = 0.01, t(0.975, 2) = 4.30265: h = 4.30265 * 0.01 * sqrt(4/3) = 0.049683
     assert statistics.prediction_interval([0.89, 0.90, 0.91]) == pytest.approx((0.850317, 0.949683), abs=1e-6)
@@ -81,3 +118,31 @@ def test_bootstrap_of_an_accuracy_is_scipys() -> None:
     expected = stats.bootstrap((right,), np.mean, method="percentile", n_resamples=4000, rng=0).confidence_interval
     hits, _, _ = statistics.resampled_counts(np.array([[500, 57], [56, 387]]), resamples=4000)
     assert statistics.percentile_interval(hits.sum(axis=1) / 1000) == pytest.approx(expected, abs=2.5e-3)
+
+
+def test_bootstrap_of_any_statistic_is_scipys_and_takes_the_weights_of_scikit_learn() -> None:
+    random = np.random.default_rng(4)
+    true = random.integers(0, 3, 600)
+    predicted = np.where(random.random(600) < 0.8, true, random.integers(0, 3, 600))
+
+    def score(weights: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> float:
+        return f1_score(true, predicted, average="macro", sample_weight=weights)
+
+    samples = statistics.bootstrap(score, true, predicted, seed=1, resamples=500)
+    drawn = random.integers(0, 600, size=(500, 600))
+    expected = [f1_score(true[rows], predicted[rows], average="macro") for rows in drawn]
+    assert samples.shape == (500,)
+    assert samples.mean() == pytest.approx(np.mean(expected), abs=3e-3)
+    assert samples.std() == pytest.approx(np.std(expected), rel=0.12)
+    np.testing.assert_array_equal(samples, statistics.bootstrap(score, true, predicted, seed=1, resamples=500))
+
+
+def test_bootstrap_draws_each_image_with_what_both_models_said_of_it() -> None:
+    right = np.repeat([1, 0, 1, 0], [800, 100, 60, 40])
+    other = np.repeat([1, 0, 0, 1], [800, 100, 60, 40])
+
+    def difference(weights: np.ndarray, right: np.ndarray, other: np.ndarray) -> float:
+        return float(np.average(right - other, weights=weights))
+
+    interval = statistics.percentile_interval(statistics.bootstrap(difference, right, other, resamples=4000))
+    assert interval == pytest.approx(statistics.paired_newcombe(60, 40, 800, 100), abs=2e-3)

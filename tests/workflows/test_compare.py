@@ -8,12 +8,18 @@ import shutil
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import kerasexp
 from kerasexp import files
+from kerasexp.data.load import load_dataset
 from kerasexp.errors import DataError, UsageError
+from kerasexp.evaluation.classification import evaluate_predictions
+from kerasexp.evaluation.significance import exact_mcnemar
+from kerasexp.evaluation.statistics import mean_interval, paired_newcombe
 from kerasexp.runs import Run
-from kerasexp.workflows.compare import find_run, labels
+from kerasexp.workflows.compare import compared
+from kerasexp.workflows.groups import find_runs_of, groups_of, labels_of
 
 
 def change(run: Run, name: str, edit) -> None:
@@ -24,9 +30,9 @@ def change(run: Run, name: str, edit) -> None:
 
 @pytest.fixture
 def copy_of(trained_run, tmp_path):
-    """Makes a copy of the run; with `right` it gets that many of its test images right."""
+    """Makes a copy of the run; with `wrong`, it gets the first test images wrong, that many, and all others right."""
 
-    def make(name: str, right: int | None = None, **settings) -> Run:
+    def make(name: str, wrong: int | None = None, **settings) -> Run:
         folder = tmp_path / "runs" / "kmnist_cnn" / name
         kept = shutil.ignore_patterns("state", "events", "figures", "report.html")
         shutil.copytree(trained_run.folder, folder, ignore=kept)
@@ -38,21 +44,28 @@ def copy_of(trained_run, tmp_path):
         run.path("config.yaml").write_text(text)
         if "seed" in settings:
             run.update_manifest(seed=settings["seed"])
-        if right is not None:
-            change(
-                run,
-                "metrics.json",
-                lambda metrics: metrics["weights"]["last"]["test"]["accuracy"].update(value=right / 1000),
-            )
+        if wrong is not None:
+            says(run, wrong)
         return run
 
     return make
 
 
+def says(run: Run, wrong: int) -> None:
+    """Lets a run get the first `wrong` of its 1,000 test images wrong."""
+    arrays = files.read_npz(run.path("predictions.npz"))
+    predicted = arrays["test_labels"].copy()
+    predicted[:wrong] = (predicted[:wrong] + 1) % 10
+    files.write_npz(run.path("predictions.npz"), **{**arrays, "test_probabilities": np.eye(10)[predicted]})
+    scores = evaluate_predictions(np.eye(10)[predicted], arrays["test_labels"], list("0123456789"))
+    change(run, "metrics.json", lambda metrics: metrics["weights"]["last"].update(test=scores))
+
+
 def test_rows_settings_and_pairs(copy_of, tmp_path):
-    first, second = copy_of("a", right=900), copy_of("b", right=950, seed=7, learning_rate=0.5)
+    first, second = copy_of("a", wrong=100), copy_of("b", wrong=50, seed=7, learning_rate=0.5)
     content = kerasexp.compare(first, second, out=tmp_path / "page")
-    assert [row["label"] for row in content["runs"]] == ["seed 42", "seed 7"]
+    slow, fast = "kmnist_cnn learning_rate 0.001", "kmnist_cnn learning_rate 0.5"
+    assert [row["label"] for row in content["runs"]] == [slow, fast]
     row = content["runs"][0]
     table = files.read_json(first.path("metrics.json"))["weights"]["last"]
     assert row["test"]["macro_f1"] == table["test"]["macro"]["f1"]
@@ -66,24 +79,141 @@ def test_rows_settings_and_pairs(copy_of, tmp_path):
     }
     differing = {row["setting"]: row["values"] for row in content["settings"]}
     assert differing == {"optimizer.learning_rate": [0.001, 0.5], "seed": [42, 7]}
-    assert content["best"] == "seed 7"
-    assert content["pairs"][0]["verdict"] == "seed 7"
+    assert content["best"] == content["pairs"][0]["verdict"] == fast
     assert json.loads((tmp_path / "page" / "compare.json").read_text()) == content
 
 
-@pytest.mark.parametrize(("right", "best"), [(905, None), (960, "b")])
-def test_no_winner_inside_the_noise(copy_of, tmp_path, right, best):
-    content = kerasexp.compare(copy_of("a", right=900), copy_of("b", right=right), out=tmp_path / "page")
-    assert content["best"] == (best and "kmnist_cnn b")
-    assert content["conclusion"].startswith("kmnist_cnn b is better" if best else "Cannot tell: kmnist_cnn b has")
-    assert content["pairs"][0]["verdict"] == ("kmnist_cnn b" if best else "cannot tell")
+def test_no_winner_inside_the_noise(copy_of):
+    _, content, _ = compared(copy_of("a", wrong=100), copy_of("b", wrong=96))
+    assert content["best"] is None
+    assert content["pairs"][0]["verdict"] == "cannot tell"
+    assert content["pairs"][0]["p"] == 0.125  # four images of four
+    # ((1.96 sqrt(.004) + .8416 sqrt(.004 - .004^2)) / .004)^2 = 1,960
+    assert content["pairs"][0]["images_needed"] == pytest.approx(1960, abs=10)
+    assert content["conclusion"] == (
+        "Cannot tell: kmnist_cnn b has the highest test accuracy, but kmnist_cnn a may be as good. "
+        "About 2,000 test images instead of 1,000 would show a difference of this size."
+    )
 
 
-def test_other_test_images_have_no_winner(copy_of, tmp_path):
-    first, second = copy_of("a", right=100), copy_of("b", right=990)
+def test_a_winner_beyond_the_noise(copy_of):
+    _, content, _ = compared(copy_of("a", wrong=100), copy_of("b", wrong=40))
+    pair = content["pairs"][0]
+    assert content["best"] == pair["verdict"] == "kmnist_cnn b"
+    assert (pair["only_first"], pair["only_second"], pair["both"], pair["neither"]) == (0, 60, 900, 40)
+    assert (pair["difference"], pair["p"]) == (-0.06, exact_mcnemar(0, 60))
+    assert pair["interval"] == list(paired_newcombe(0, 60, 900, 40))
+    assert pair["macro_f1"]["interval"][1] < 0
+    assert content["conclusion"].startswith("kmnist_cnn b is better than kmnist_cnn a, beyond what the choice of the")
+    assert "trained once" in content["conclusion"]
+    _, equal, _ = compared(copy_of("c", wrong=40), copy_of("d", wrong=40))
+    assert equal["pairs"][0]["advice"] == "equal: no number of images would show a difference"
+    assert equal["conclusion"] == "Cannot tell: kmnist_cnn c and kmnist_cnn d have the same test accuracy."
+
+
+def test_seeds_of_the_same_settings_are_one_entry(copy_of):
+    seeds = [copy_of(f"s{seed}", wrong=wrong, seed=seed) for seed, wrong in ((1, 40), (2, 50), (3, 45))]
+    others = [copy_of(f"o{seed}", wrong=wrong, seed=seed, learning_rate=0.5) for seed, wrong in ((1, 90), (2, 100))]
+    _, content, _ = compared(seeds[0], others[0], seeds[1], seeds[2], others[1])
+    assert len(content["runs"]) == 5
+    first, second = content["entries"]
+    assert (first["seeds"], second["seeds"]) == ([1, 2, 3], [1, 2])
+    assert [entry["label"] for entry in content["entries"]] == [
+        "kmnist_cnn learning_rate 0.001, 3 seeds",
+        "kmnist_cnn learning_rate 0.5, 2 seeds",
+    ]
+    assert first["runs"] == [f"kmnist_cnn learning_rate 0.001, seed {seed}" for seed in (1, 2, 3)]
+    accuracy = first["test"]["accuracy"]
+    assert accuracy["value"] == pytest.approx(0.955)
+    assert accuracy["interval"] == pytest.approx(mean_interval([0.96, 0.95, 0.955]))
+    assert accuracy["deviation"] == pytest.approx(0.005)
+    assert (accuracy["lowest"], accuracy["highest"]) == (0.95, 0.96)
+    assert content["settings"] == [
+        {"setting": "optimizer.learning_rate", "values": [0.001, 0.5]},
+        {"setting": "seed", "values": [[1, 2, 3], [1, 2]]},
+    ]
+    (pair,) = content["pairs"]
+    welch = stats.ttest_ind([0.96, 0.95, 0.955], [0.91, 0.9], equal_var=False)
+    assert pair["over_seeds"]
+    assert pair["p"] == pytest.approx(welch.pvalue)
+    assert content["best"] == first["label"]
+    assert "the seeds and the choice of the test images" in content["conclusion"]
+
+
+def test_one_group_alone_has_no_winner(copy_of):
+    runs = [copy_of(f"s{seed}", wrong=wrong, seed=seed) for seed, wrong in ((1, 40), (2, 50))]
+    _, content, _ = compared(*runs)
+    assert (len(content["entries"]), content["pairs"], content["changes"], content["best"]) == (1, [], [], None)
+    assert content["conclusion"].startswith("One group: 2 seeds of equal settings have a mean test accuracy of 95.50%")
+
+
+def test_changed_images_with_pictures_from_the_data(copy_of):
+    first, second = copy_of("a", wrong=3), copy_of("b", wrong=60)
+    _, content, pictures = compared(first, second)
+    won, lost = content["changes"]
+    assert (won["right"], won["wrong"], won["count"]) == ("kmnist_cnn a", "kmnist_cnn b", 57)
+    assert [image["row"] for image in won["images"]] == list(range(3, 17))
+    arrays = files.read_npz(first.path("predictions.npz"))
+    true = int(arrays["test_labels"][3])
+    assert won["images"][0] == {
+        "row": 3,
+        "index": int(arrays["test_index"][3]),
+        "true": str(true),
+        "predicted": str((true + 1) % 10),
+    }
+    assert (lost["count"], lost["images"]) == (0, [])
+    assert content["pictures_missing"] == ""
+    test = load_dataset("mnist5k").test
+    assert sorted(pictures) == list(range(3, 17))
+    for row, picture in pictures.items():
+        np.testing.assert_array_equal(picture, test.x[row])
+
+
+def test_the_page_of_seeds_and_a_clustering_without_the_data(copy_of, tmp_path):
+    runs = [copy_of("a", wrong=5, seed=1), copy_of("b", wrong=7, seed=2), copy_of("c", wrong=10, learning_rate=0.5)]
+    change(runs[2], "metrics.json", lambda metrics: metrics["weights"]["last"]["test"].update(nmi=0.8123, ari=0.7321))
+    for run in runs:
+        text = run.path("config.yaml").read_text()
+        run.path("config.yaml").write_text(text.replace("mnist5k", str(tmp_path / "gone.npz")))
+        images = files.read_npz(run.path("images.npz"))
+        images |= {"mistake_index": np.array([1, 9]), "mistake_images": images["mistake_images"][:2]}
+        files.write_npz(run.path("images.npz"), **images)
+    content = kerasexp.compare(*runs, out=tmp_path / "page")
+    assert content["pictures_missing"].startswith("2 of 3 are in no run folder, and the data cannot be read here.")
+    source = (tmp_path / "page" / "compare.html").read_text()
+    text = " ".join(re.sub("<[^>]+>", " ", source).split())
+    words = ("s = 0.14; 99.30 to 99.50", "NMI", "0.8123", "0.7321", "the mean of one", "Seeds of one group", "Welch")
+    for said in (*words, "Not all pictures can be shown", content["pairs"][0]["advice"], "1, 2"):
+        assert said in text
+    assert source.count("data:image/png") == 1
+
+
+def test_clusterings_have_their_own_scores(copy_of):
+    first, second = copy_of("a", wrong=100), copy_of("b", wrong=40)
+    change(first, "metrics.json", lambda metrics: metrics["weights"]["last"]["test"].update(nmi=0.8123, ari=0.7321))
+    predictions = files.read_npz(first.path("predictions.npz"))
+    predicted = predictions["test_probabilities"].argmax(axis=1)
+    assignment = np.roll(predictions.pop("test_probabilities"), 3, axis=1)  # a column for each cluster
+    files.write_npz(
+        first.path("predictions.npz"), **predictions, test_probabilities=assignment, test_predicted=predicted
+    )
+    _, content, _ = compared(first, second)
+    assert (content["entries"][0]["test"]["nmi"], content["entries"][0]["test"]["ari"]) == (0.8123, 0.7321)
+    assert content["pairs"][0]["only_second"] == 60
+
+
+def test_predictions_that_do_not_give_the_stated_accuracy(copy_of):
+    first, second = copy_of("a"), copy_of("b", wrong=40)
+    change(second, "metrics.json", lambda metrics: metrics["weights"]["last"]["test"]["accuracy"].update(value=0.99))
+    with pytest.raises(DataError, match="960 of 1,000 test images right, metrics.json 990 of 1,000.*kerasexp evaluate"):
+        compared(first, second)
+
+
+def test_other_test_images_have_no_winner(copy_of):
+    first, second = copy_of("a", wrong=900), copy_of("b", wrong=10)
     predictions = files.read_npz(second.path("predictions.npz"))
     files.write_npz(second.path("predictions.npz"), **{**predictions, "test_index": predictions["test_index"] + 1})
-    content = kerasexp.compare(first, second, out=tmp_path / "page")
+    _, content, _ = compared(first, second)
     assert content["best"] is None
     assert "not all tested on the same images" in content["conclusion"]
     assert content["pairs"][0]["verdict"] == "other test images"
@@ -117,16 +247,27 @@ def test_an_experiments_folder_is_its_newest_finished_run(copy_of):
     newest = copy_of("3")
     newest.update_manifest(status="interrupted")
     folder = newest.folder.parent
-    assert find_run(folder).folder.name == "2"
+    assert [run.folder.name for run in find_runs_of(folder)] == ["2"]
     for name in "12":
         Run(folder / name).update_manifest(status="running")
     with pytest.raises(DataError, match=r"no finished run \(3 unfinished\).*kerasexp resume .*3"):
-        find_run(folder)
+        find_runs_of(folder)
+
+
+def test_an_experiments_folder_is_the_whole_group_of_its_newest_run(copy_of):
+    runs = [copy_of("1", seed=1), copy_of("2", seed=2), copy_of("3", seed=2, learning_rate=0.5), copy_of("4", seed=3)]
+    for run in runs[1:]:
+        run.update_manifest(group="g")
+    assert [run.folder.name for run in find_runs_of(runs[0].folder.parent)] == ["2", "4"]
 
 
 def test_names_tell_runs_apart(copy_of):
     runs = [copy_of("x00000a"), copy_of("x00000b"), copy_of("x00000c", seed=3)]
-    assert labels(runs) == ["seed 42 00000a", "seed 42 00000b", "seed 3"]
+    groups = groups_of(runs)
+    assert groups == [[run] for run in runs]  # two share their seed: no sample of seeds
+    assert labels_of(groups) == ["kmnist_cnn seed 42 00000a", "kmnist_cnn seed 42 00000b", "kmnist_cnn seed 3"]
+    assert groups_of(runs[1:]) == [runs[1:]]
+    assert labels_of(groups_of(runs[1:])) == ["kmnist_cnn, 2 seeds"]
 
 
 def test_what_cannot_be_compared(copy_of, tmp_path):

@@ -15,22 +15,35 @@ LINES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)))  # after ten colours 
 
 
 @drawn
-def curves_of_runs(histories: Mapping[str, Mapping[str, Sequence[float]]], column: str) -> Figure:
+def curves_of_runs(
+    histories: Mapping[str, Mapping[str, Sequence[float]]], column: str, groups: Mapping[str, str] | None = None
+) -> Figure:
     """One column of every run's history over epochs.
 
     Args:
         histories: columns of `history.csv` by name, by the label of the run; a run without the column has no line.
         column: e.g. `val_loss`.
+        groups: the label of a run's group, by its own label; the runs of a group share a colour and a name. A run that
+            is in none is one by itself.
     """
-    legend_rows = -(-len(histories) // 2)
+    group_of = {name: (groups or {}).get(name, name) for name in histories}
+    names = list(dict.fromkeys(group_of.values()))
+    legend_rows = -(-len(names) // 2)
     figure, ax = axes(height=2.7 + 0.19 * legend_rows)
-    for number, (name, history) in enumerate(histories.items()):
-        values = history.get(column, [])
+    drawn_before: set[str] = set()
+    for run, history in histories.items():
+        values, name = history.get(column, []), group_of[run]
         if len(values):
-            (line,) = ax.plot(history["epoch"], values, color=MANY[number % len(MANY)], label=label(name, 30))
-            line.set_linestyle(LINES[number // len(MANY) % len(LINES)])
+            number, several = names.index(name), list(group_of.values()).count(name) > 1
+            (line,) = ax.plot(history["epoch"], values, color=MANY[number % len(MANY)])
+            line.set(linestyle=LINES[number // len(MANY) % len(LINES)], alpha=0.65 if several else 1)
+            if several:
+                line.set_linewidth(1.0)
+            if name not in drawn_before:
+                line.set_label(label(name, 30))
             if len(values) <= 15:
                 line.set(marker="o", markersize=3)
+            drawn_before.add(name)
     ax.set_ylabel(f"{'validation' if column.startswith('val_') else 'training'} {column.removeprefix('val_')}")
     ax.set_xlabel("epoch")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
@@ -39,7 +52,7 @@ def curves_of_runs(histories: Mapping[str, Mapping[str, Sequence[float]]], colum
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
     else:
         ax.set_ylim(bottom=0)
-    longest = max(len(label(name, 30)) for name in histories)
+    longest = max(len(label(name, 30)) for name in names)
     figure.legend(loc="outside lower center", ncols=1 if longest > 24 else 2, columnspacing=1.2)
     return figure
 

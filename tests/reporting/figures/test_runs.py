@@ -25,6 +25,14 @@ def test_more_runs_than_colours_are_told_by_their_lines():
     assert len(styles) == 12
 
 
+def test_the_seeds_of_a_group_share_a_colour_and_a_name():
+    histories = {name: {"epoch": [1, 2], "loss": [2.0, 1.0]} for name in ("a 1", "a 2", "b")}
+    figure = curves_of_runs(histories, "loss", {"a 1": "a", "a 2": "a"})
+    colours = [line.get_color() for line in figure.axes[0].lines]
+    assert colours[0] == colours[1] != colours[2]
+    assert [text.get_text() for text in figure.legends[0].texts] == ["a", "b"]
+
+
 @pytest.mark.parametrize("runs", [2, 6])
 def test_f1_has_a_point_for_each_class_and_run(runs):
     scores = [[{"value": 0.1 * k + 0.3, "interval": [0.1 * k + 0.2, 0.1 * k + 0.35]} for k in range(4)]] * runs
