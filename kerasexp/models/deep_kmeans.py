@@ -120,6 +120,11 @@ class DeepKMeans(keras.Model):
         return keras.Model(self.get_layer("embedding").output, self.get_layer("reconstruction").output, name="decoder")
 
     @property
+    def assigner(self) -> keras.Model:
+        """From images to the shares of the clusters, `probabilities`; shares its weights with this model."""
+        return keras.Model(self.input, {"probabilities": self.get_layer("assignment").output}, name="assigner")
+
+    @property
     def autoencoder_weights(self) -> list[Any]:
         """All weights but those of the clusters."""
         clusters = (ClusterDistances, SoftAssignment)

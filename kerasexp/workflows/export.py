@@ -15,6 +15,7 @@ from kerasexp.data.catalog import antialias_of
 from kerasexp.data.dataset import Split
 from kerasexp.errors import DataError, KerasexpError, UsageError, did_you_mean
 from kerasexp.runs import Run, open_run
+from kerasexp.workflows.clusters import cluster_names
 from kerasexp.training.progress import console_progress
 
 CHECKED = 256  # test images, at the most
@@ -74,6 +75,9 @@ def export(
     from kerasexp.workflows.prepare import prepare_data, same_data
 
     model, saved = load_model(run.path("model.keras"))
+    class_names = saved["class_names"]
+    if experiment.task == "clustering":
+        model, class_names = model.assigner, cluster_names(run)
     dataset = prepare_data(experiment, data_dir or manifest["data"]["folder"], offline)
     same_data(dataset, manifest)
     predicted = _predictions(run, dataset.test)
@@ -86,7 +90,7 @@ def export(
         "variants": list(experiment.variants),
         "seed": experiment.seed,
         "epoch": saved["epoch"],
-        "class_names": saved["class_names"],
+        "class_names": class_names,
         "input": {
             "name": INPUT,
             "dtype": "float32",
@@ -97,7 +101,7 @@ def export(
     }
     with _writing(path), (files.replacing if form.suffix else files.replacing_folder)(path) as beside:
         progress.note(f"Writing {form.title}")
-        write_model(model, format, beside, saved["class_names"])
+        write_model(model, format, beside, class_names)
         progress.note(f"Checking it with {runtime(form)}")
         card["parity"] = _check(beside, format, model, dataset.test, predicted, manifest["precision"])
         add_card(beside, format, card)

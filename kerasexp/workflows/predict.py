@@ -12,6 +12,7 @@ from kerasexp import environment
 from kerasexp.data.catalog import antialias_of
 from kerasexp.errors import DataError, UsageError
 from kerasexp.runs import Run, open_run
+from kerasexp.workflows.clusters import cluster_names
 
 
 class _Classifier(NamedTuple):
@@ -31,7 +32,7 @@ class _Classifier(NamedTuple):
 
 
 def predict(run: str | Path | Run, images: Sequence[str | Path]) -> list[dict[str, Any]]:
-    """Classifies images with the weights of the recipe's table.
+    """Classifies images with the weights of the recipe's table; a clustering names their clusters.
 
     Images become grey or RGB and get the size of the run's data. One that cannot be read does not stop the rest.
 
@@ -90,8 +91,11 @@ def _of_run(run: Run) -> _Classifier:
     from kerasexp.models.saved import load_model
 
     model, card = load_model(run.path("model.keras"))
+    names = card["class_names"]
+    if run.experiment.task == "clustering":
+        model, names = model.assigner, cluster_names(run)
     return _Classifier(
-        class_names=card["class_names"],
+        class_names=names,
         image_shape=model.input_shape[1:],
         antialias=antialias_of(run.manifest["data"]["name"]),
         probabilities=lambda images: predict_probabilities(model, images),
