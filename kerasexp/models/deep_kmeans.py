@@ -121,8 +121,8 @@ class DeepKMeans(keras.Model):
 
     @property
     def assigner(self) -> keras.Model:
-        """From images to the shares of the clusters, `probabilities`; shares its weights with this model."""
-        return keras.Model(self.input, {"probabilities": self.get_layer("assignment").output}, name="assigner")
+        """From images to the shares of the clusters; shares its weights with this model."""
+        return keras.Model(self.input, self.get_layer("assignment").output, name="assigner")
 
     @property
     def autoencoder_weights(self) -> list[Any]:
