@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kerasexp.workflows.describe import list_experiments, show
     from kerasexp.workflows.doctor import doctor
     from kerasexp.workflows.evaluate import evaluate
+    from kerasexp.workflows.export import export
     from kerasexp.workflows.group import train_group
     from kerasexp.workflows.predict import predict
     from kerasexp.workflows.report import report
@@ -36,6 +37,7 @@ _HOMES = {  # function -> file in kerasexp.workflows
     "compare": "compare",
     "doctor": "doctor",
     "evaluate": "evaluate",
+    "export": "export",
     "get_data": "data",
     "list_cache": "cache",
     "list_data": "data",
@@ -57,6 +59,7 @@ __all__ = [
     "compare",
     "doctor",
     "evaluate",
+    "export",
     "get_data",
     "list_cache",
     "list_data",

@@ -15,6 +15,7 @@ from kerasexp.commands.compare import compare
 from kerasexp.commands.data import data
 from kerasexp.commands.doctor import doctor
 from kerasexp.commands.evaluate import evaluate
+from kerasexp.commands.export import export
 from kerasexp.commands.list import list_experiments
 from kerasexp.commands.predict import predict
 from kerasexp.commands.report import report
@@ -78,6 +79,7 @@ app.command(rich_help_panel="Use a run")(evaluate)
 app.command(rich_help_panel="Use a run")(report)
 app.command(rich_help_panel="Use a run")(predict)
 app.command(rich_help_panel="Use a run")(compare)
+app.command(rich_help_panel="Use a run")(export)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -156,7 +156,7 @@ def _tensorflow() -> Any:
     """TensorFlow, imported quietly and set up, once."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        with _silent_stderr():
+        with silent_stderr():
             import tensorflow as tf
 
             devices = tf.config.list_physical_devices("GPU")
@@ -175,7 +175,7 @@ def _tensorflow() -> Any:
 
 
 @contextlib.contextmanager
-def _silent_stderr() -> Iterator[None]:
+def silent_stderr() -> Iterator[None]:
     """Drops what C++ code writes to standard error: TensorFlow greets at every log level."""
     if sys.stderr is None:  # closed by the caller: nothing to silence
         yield

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -39,6 +40,28 @@ def replacing(path: Path) -> Iterator[Path]:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yields a path beside `path` for a new folder; takes the place of the one at `path` at the end if nothing failed.
+
+    A crash leaves the old folder, the new one, or for an instant none; never half of one.
+    """
+    path = Path(path)
+    beside, old = (path.with_name(f".{path.name}.{os.getpid()}.{part}") for part in ("part", "old"))
+    try:
+        yield beside
+        for file in beside.rglob("*"):
+            if file.is_file():
+                with open(file, "rb") as content:
+                    os.fsync(content.fileno())
+        if path.exists():
+            path.rename(old)
+        beside.rename(path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

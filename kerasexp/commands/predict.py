@@ -8,18 +8,24 @@ from typing import Annotated
 
 import typer
 
-from kerasexp.commands.options import Debug, Json, RunFolder
+from kerasexp.commands.options import Debug, Json
 from kerasexp.commands.output import print_json, print_table
 from kerasexp.errors import DataError
 
 
 def predict(
-    run: RunFolder,
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="A run's folder, or what [bold]kerasexp export[/] made of it.",
+        ),
+    ],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files, or folders of them.")],
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Names the class of images with a run's model.
+    """Names the class of images with the model of a run, or of an exported file.
 
     An image that cannot be read is told on standard error and does not keep the others from being classified; the exit
     code is then 3.
@@ -28,6 +34,7 @@ def predict(
 
       kerasexp predict runs/kmnist_cnn/20260101T120000-1a2b3c letter.png
       kerasexp predict runs/kmnist_cnn/20260101T120000-1a2b3c folder/ --json
+      kerasexp predict kmnist_cnn.onnx letter.png
     """
     from kerasexp.workflows.predict import predict
 

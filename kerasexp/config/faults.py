@@ -105,6 +105,28 @@ FAULTS: dict[str, Fault] = {
     "assumed_training": Fault(
         "The report does not say how the network was trained; optimizer, learning rate and batch size are assumed here."
     ),
+    "oracle_choice": Fault(
+        "The best alpha was chosen by the accuracy on labels, of the very images that were trained on. Who clusters "
+        "has no labels; the silhouette and the loss beside it need none."
+    ),
+    "unmatched_clusters_zero": Fault(
+        "Clusters that the one-to-one map left over count as the digit 0. With more clusters than digits that makes "
+        "errors of images that are grouped well; the majority vote beside it does not.",
+        lambda experiment: experiment.model.get("clusters", 0) > 10,
+    ),
+    "nmi_of_mapped_labels": Fault(
+        "The mutual information was taken of the mapped labels, not of the clusters; the two differ unless every digit "
+        "has one cluster.",
+    ),
+    "no_baseline": Fault(
+        "k-means on the autoencoder's embedding was computed and thrown away, so that what the joint training gained "
+        "is unknown in the study."
+    ),
+    "shared_optimizer": Fault(
+        "One Adam was shared by all twelve runs, so its bias correction was off from the second run on; here every "
+        "stage has a fresh one."
+    ),
+    "unequal_epochs": Fault("The runs without pretraining had 40 epochs in all, those with it 70."),
 }
 
 

@@ -17,6 +17,9 @@ from kerasexp.errors import UsageError, did_you_mean
 
 LABELS = ("name", "recipe", "variants")  # what the loader sets
 LENGTHS = ("epochs", "passes", "passes_per_image")  # of a stage
+SOLVED = ("linear_svm", "kmeans")  # optimizers that have no epochs to change
+# the validator's own steps into a union, which are no part of a setting's path
+KINDS = {"adadelta", "adam", "adamw", "sgd", *SOLVED, "categorical_crossentropy", "deep_kmeans"}
 
 
 class _Loader(yaml.SafeLoader):
@@ -161,7 +164,9 @@ def load_experiment(
         settings = merge(settings, _variant(name, variant, known, recipe))
     settings = merge(settings, changes or {})
     if "epochs" in (changes or {}):  # for every stage, whatever length it has of its own
-        settings["stages"] = [_without(stage, LENGTHS) for stage in settings.get("stages", ())]
+        settings["stages"] = [
+            stage if _is_solved(stage) else _without(stage, LENGTHS) for stage in settings.get("stages", ())
+        ]
     complete = _complete(settings)
     for override in overrides:
         _override(complete, override)
@@ -230,6 +235,10 @@ def _without(settings: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]
     return {key: value for key, value in settings.items() if key not in keys}
 
 
+def _is_solved(stage: Mapping[str, Any]) -> bool:
+    return stage.get("optimizer", {}).get("name") in SOLVED
+
+
 def _override(settings: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     if not equals:
@@ -262,8 +271,7 @@ def _explain(error: ValidationError) -> str:
     """The first problems in the words of the config, not of the validator."""
     lines = []
     for problem in error.errors()[:3]:
-        kinds = {"adadelta", "adam", "adamw", "sgd", "linear_svm"}  # the validator's own step into a union
-        path = ".".join(str(step) for step in problem["loc"] if step not in kinds)
+        path = ".".join(str(step) for step in problem["loc"] if step not in KINDS)
         if problem["type"] == "extra_forbidden":
             part: Any = Experiment
             valid = list(part.model_fields) if len(problem["loc"]) == 1 else []

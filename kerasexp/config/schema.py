@@ -31,6 +31,8 @@ class Data(Frozen):
         draw: how it takes them: the same share of every class, or `shuffled` as scikit-learn's `train_test_split`.
         split_seed: what the draw depends on; `null`: the run's seed.
         image_size: side in pixels that images are resized to; `null` keeps the data's own size.
+        joined: training and test images together, to train on all and to test on all (a clustering). `split` then only
+            divides what is tested: all images are trained on, and those that do not validate are tested on.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Data(Frozen):
     draw: Literal["stratified", "shuffled"] = "stratified"
     split_seed: Annotated[StrictInt, Field(ge=0, lt=2**31)] | None = None
     image_size: Annotated[StrictInt, Field(ge=8, le=1024)] | None = None
+    joined: StrictBool = False
 
 
 def _zoom(value: Any) -> float | tuple[float, float]:
@@ -99,11 +102,32 @@ class Augmentation(Frozen):
     elastic: NotNegative = 0.0
 
 
-class Loss(Frozen):
+class CrossEntropy(Frozen):
     """Cross-entropy against one-hot labels; smoothing moves that share of each label to all classes."""
 
     name: Literal["categorical_crossentropy"]
     label_smoothing: Share
+
+
+class DeepKMeansLoss(Frozen):
+    """Reconstruction plus `clustering_weight` times clustering, sums per image; weight 0 is an autoencoder's loss."""
+
+    name: Literal["deep_kmeans"]
+    clustering_weight: NotNegative
+
+
+class Alpha(Frozen):
+    """How sharply Deep k-Means assigns images to clusters.
+
+    Attributes:
+        first: alpha of the first epochs.
+        growth: `constant`, or `annealing`: alpha i+1 is alpha i times 2^(1 / ln(i+1)^2).
+        epochs_each: epochs that one value stays.
+    """
+
+    first: Positive
+    growth: Literal["constant", "annealing"]
+    epochs_each: Count
 
 
 class Adadelta(Frozen):
@@ -160,6 +184,21 @@ class LinearSvm(Frozen):
     max_iterations: Count
 
 
+class KMeans(Frozen):
+    """k-means++ on the embedded images instead of gradient descent: it places Deep k-Means' representatives.
+
+    Solved once, by scikit-learn.
+
+    Attributes:
+        restarts: from how many random starts; the best solution is taken.
+        max_iterations: of each.
+    """
+
+    name: Literal["kmeans"]
+    restarts: Count
+    max_iterations: Count
+
+
 class Triangular(Frozen):
     """The rate climbs in a line to `optimizer.learning_rate` over the share `warmup` of all steps, then falls to 0."""
 
@@ -197,13 +236,15 @@ class Stage(Frozen):
         epochs: how many epochs at the most; or
         passes: how many image passes (training images seen, copies counted) at the most, rounded down to whole epochs.
         passes_per_image: with `passes`, no image is seen more often than this (small data gains nothing from more).
+        alpha: of Deep k-Means.
+        shared: whether an autoencoder is kept, so that runs that begin with the very same one train it once.
     """
 
     stage: str = ""
     trainable_from: str | None = None
     batch_norm: Literal["frozen", "adapting"] = "frozen"
-    loss: Loss
-    optimizer: Adadelta | Adam | AdamW | Sgd | LinearSvm = Field(discriminator="name")
+    loss: CrossEntropy | DeepKMeansLoss = Field(discriminator="name")
+    optimizer: Adadelta | Adam | AdamW | Sgd | LinearSvm | KMeans = Field(discriminator="name")
     schedule: Triangular | None = None
     batch_size: Count
     epochs: Count | None = None
@@ -211,6 +252,13 @@ class Stage(Frozen):
     passes_per_image: Count | None = None
     early_stopping: EarlyStopping | None = None
     reduce_learning_rate: ReduceLearningRate | None = None
+    alpha: Alpha | None = None
+    shared: StrictBool = False
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether scikit-learn solves the stage at once; its one epoch only measures."""
+        return isinstance(self.optimizer, LinearSvm | KMeans)
 
     @model_validator(mode="after")
     def _one_length(self) -> Stage:
@@ -222,6 +270,13 @@ class Stage(Frozen):
             raise ValueError("schedule and reduce_learning_rate exclude each other")
         if self.optimizer.name == "linear_svm" and (self.trainable_from is None or self.epochs != 1):
             raise ValueError("linear_svm needs trainable_from, the last layer, and epochs: 1")
+        clustering = isinstance(self.loss, DeepKMeansLoss)
+        if clustering != (self.alpha is not None):
+            raise ValueError("the loss deep_kmeans needs alpha, and no other loss has one")
+        if self.optimizer.name == "kmeans" and not (clustering and self.epochs == 1):
+            raise ValueError("kmeans needs the loss deep_kmeans and epochs: 1")
+        if self.shared and getattr(self.loss, "clustering_weight", 1) != 0:
+            raise ValueError("only an autoencoder is shared: the loss deep_kmeans with clustering_weight: 0")
         return self
 
     def epochs_for(self, images: int, copies: int) -> int:
@@ -316,7 +371,16 @@ class Experiment(Stage):
         ]
         if self.data.validation == "none" and watches:
             raise ValueError(f"{watches[0]} needs validation data, but data.validation is none")
+        if len({stage.loss.name for stage in self.training_stages}) > 1:
+            raise ValueError("stages: all have the same kind of loss")
+        if self.data.joined and self.task != "clustering":
+            raise ValueError("data.joined tests on the training images: it belongs to a clustering")
         return self
+
+    @property
+    def task(self) -> Literal["classification", "clustering"]:
+        """What the network learns: the classes of images, or a grouping of its own."""
+        return "clustering" if self.loss.name == "deep_kmeans" else "classification"
 
     @property
     def training_stages(self) -> tuple[Stage, ...]:

@@ -384,3 +384,8 @@ def find_entry(name: str) -> Entry:
     if name not in CATALOG:
         raise UsageError(f'Unknown data set "{name}". {did_you_mean(name, CATALOG)}')
     return CATALOG[name]
+
+
+def antialias_of(name: str) -> bool:
+    """Whether pictures of this data are resized with antialiasing; those of a user's own file or folder are."""
+    return name not in CATALOG or CATALOG[name].antialias

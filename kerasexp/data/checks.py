@@ -77,6 +77,15 @@ def checked_splits(arrays: Arrays, class_names: Sequence[str], where: str) -> di
     return splits
 
 
+def checked_images(x: np.ndarray, where: str) -> np.ndarray:
+    """Turns images of any numeric dtype into uint8 `[n, height, width, channels]`.
+
+    Raises:
+        DataError: for wrong shapes, dtypes or values.
+    """
+    return _as_uint8({"all": _shaped(x, f"images of {where}")}, where)["all"]
+
+
 def differences(entry: Entry, splits: Mapping[str, Split]) -> list[str]:
     """How shape and class counts differ from the catalog's, in words; empty if they do not."""
     found = count_differences(entry, splits)

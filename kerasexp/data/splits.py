@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from kerasexp.data.dataset import Dataset
+from kerasexp.data.dataset import Dataset, Split
 from kerasexp.errors import UsageError
 
 
@@ -97,3 +97,29 @@ def hold_out(dataset: Dataset, fraction: float, seed: int, draw: str = "stratifi
     else:
         kept, drawn = stratified(dataset.train.y, fraction, seed)
     return dataclasses.replace(dataset, train=dataset.train.take(kept), validation=dataset.train.take(drawn))
+
+
+def join(dataset: Dataset, fraction: float | None = None, seed: int = 0, draw: str = "stratified") -> Dataset:
+    """All images together, for a clustering: every one is trained on, and every one is tested.
+
+    Args:
+        dataset: any data set.
+        fraction: share of the images that validate instead of being tested; None for none.
+        seed: what its draw depends on.
+        draw: `stratified` or `shuffled`; see `hold_out`.
+
+    Returns:
+        The data set with training images first, then validation images, then test images; the places in this order are
+        their `index`.
+
+    Raises:
+        UsageError: if the fraction is too small or too large for the data.
+    """
+    parts = [split for split in (dataset.train, dataset.validation, dataset.test) if split is not None]
+    labels = np.concatenate([part.y for part in parts])
+    every = Split(np.concatenate([part.x[:] for part in parts]), labels, np.arange(len(labels)))
+    joined = dataclasses.replace(dataset, train=every, validation=None, test=every)
+    if fraction is None:
+        return joined
+    divided = hold_out(joined, fraction, seed, draw)
+    return dataclasses.replace(divided, train=every, test=divided.train)

@@ -20,8 +20,6 @@ def evaluate_predictions(
 ) -> dict[str, Any]:
     """Every number of the report for one split.
 
-    A class that is never predicted has precision 0, one without images recall 0, and F1 0 where either is.
-
     Args:
         probabilities: float array `[n, classes]`, n at least 1.
         labels: int array `[n]`, from 0.
@@ -29,23 +27,45 @@ def evaluate_predictions(
         seed: of the bootstrap.
 
     Returns:
-        Plain numbers, ready for JSON: `n`, `loss` (mean cross-entropy, clipped as Keras does, without smoothing),
-        `accuracy` with its Wilson interval, `auc_micro` (over all image-class pairs), `macro` and `weighted` averages
-        and `per_class` precision, recall and F1 (F1 with a bootstrap interval over the images), `confusion_matrix`
-        (rows true), `most_confused` (true, predicted, count) and `most_confused_pairs` (both directions together).
+        Plain numbers, ready for JSON: those of `evaluate_labels`, `loss` (mean cross-entropy, clipped as Keras does,
+        without smoothing) and `auc_micro` (over all image-class pairs).
 
     Raises:
         KerasexpError: if there are no images, or probabilities that are not finite.
     """
-    if not len(labels):
-        raise KerasexpError("There is nothing to evaluate: the split has no images.")
     if not np.isfinite(probabilities).all():
         raise KerasexpError(
             "The network's probabilities are not finite: its weights diverged. Train again with a lower learning rate."
         )
+    found = evaluate_labels(probabilities.argmax(axis=1), labels, class_names, seed)
+    return found | {"loss": _cross_entropy(probabilities, labels), "auc_micro": _micro_auc(probabilities, labels)}
+
+
+def evaluate_labels(
+    predicted: np.ndarray, labels: np.ndarray, class_names: Sequence[str], seed: int = 0
+) -> dict[str, Any]:
+    """What can be said of predicted labels, whoever predicted them.
+
+    A class that is never predicted has precision 0, one without images recall 0, and F1 0 where either is.
+
+    Args:
+        predicted: int array `[n]`, from 0, n at least 1.
+        labels: int array `[n]`, from 0.
+        class_names: one per label.
+        seed: of the bootstrap.
+
+    Returns:
+        Plain numbers, ready for JSON: `n`, `accuracy` with its Wilson interval, `macro` and `weighted` averages and
+        `per_class` precision, recall and F1 (F1 with a bootstrap interval over the images), `confusion_matrix` (rows
+        true), `most_confused` (true, predicted, count) and `most_confused_pairs` (both directions together).
+
+    Raises:
+        KerasexpError: if there are no images.
+    """
+    if not len(labels):
+        raise KerasexpError("There is nothing to evaluate: the split has no images.")
     names = [str(name) for name in class_names]
     classes = np.arange(len(names))
-    predicted = probabilities.argmax(axis=1)
     confusion = np.bincount(labels * len(names) + predicted, minlength=len(names) ** 2).reshape(len(names), len(names))
     right = int(np.trace(confusion))
     precision, recall, f1, support = metrics.precision_recall_fscore_support(
@@ -62,9 +82,7 @@ def evaluate_predictions(
 
     return {
         "n": len(labels),
-        "loss": _cross_entropy(probabilities, labels),
         "accuracy": {"value": right / len(labels), "interval": list(wilson(right, len(labels)))},
-        "auc_micro": _micro_auc(probabilities, labels),
         "macro": average(np.full(len(names), 1 / len(names)), samples.mean(axis=1)),
         "weighted": average(support / support.sum(), (samples * weights).sum(axis=1)),
         "per_class": [

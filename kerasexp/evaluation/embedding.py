@@ -103,21 +103,13 @@ def layer_map(features: np.ndarray, labels: np.ndarray, layer: str, line: bool =
     References:
         van der Maaten and Hinton, Journal of Machine Learning Research 9 (2008) 2579-2605.
     """
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE, trustworthiness
-    from threadpoolctl import threadpool_limits
+    from sklearn.manifold import trustworthiness
 
-    width = features.shape[1]
-    wide = min(features.shape) > COMPONENTS
-    numbers: dict[str, Any] = {"layer": layer, "width": width, "components": COMPONENTS if wide else None}
-    reason = _no_map(features)
+    numbers: dict[str, Any] = {"layer": layer, "width": features.shape[1], "components": components_of(features)}
+    reason = no_map(features)
     if reason:
         return LayerMap(None, {**numbers, "reason": reason})
-    given = PCA(COMPONENTS, random_state=0).fit_transform(features) if wide else features
-    perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
-    tsne = TSNE(2, perplexity=perplexity, init="pca", max_iter=ITERATIONS, random_state=0)
-    with threadpool_limits(1):  # its threads wait for each other at every step: beside other work two took five times
-        points = tsne.fit_transform(given).astype(np.float32)
+    points = tsne(features)
     neighbors = min(NEIGHBORS, (len(features) - 1) // 2)
     numbers |= {
         "knn_purity": {
@@ -129,6 +121,32 @@ def layer_map(features: np.ndarray, labels: np.ndarray, layer: str, line: bool =
         "line": separating_line(points, labels) if line and len(np.unique(labels)) == 2 else None,
     }
     return LayerMap(points, numbers)
+
+
+def tsne(features: np.ndarray) -> np.ndarray:
+    """A t-SNE map, of the first principal components where there are many values.
+
+    Args:
+        features: float `[n, values]`, for which `no_map` has no objection.
+
+    Returns:
+        float32 `[n, 2]`.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    components = components_of(features)
+    given = PCA(components, random_state=0).fit_transform(features) if components else features
+    perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
+    method = TSNE(2, perplexity=perplexity, init="pca", max_iter=ITERATIONS, random_state=0)
+    with threadpool_limits(1):  # its threads wait for each other at every step: beside other work two took five times
+        return method.fit_transform(given).astype(np.float32)
+
+
+def components_of(features: np.ndarray) -> int | None:
+    """How many principal components `tsne` takes, or None where it takes the values as they are."""
+    return COMPONENTS if min(features.shape) > COMPONENTS else None
 
 
 def knn_purity(features: np.ndarray, labels: np.ndarray, neighbors: int = NEIGHBORS) -> float:
@@ -180,7 +198,7 @@ def first_images(labels: np.ndarray, images: int) -> np.ndarray:
     return np.linspace(0, len(labels) - 1, images).astype(np.int64) if in_order else np.arange(images)
 
 
-def _no_map(features: np.ndarray) -> str:
+def no_map(features: np.ndarray) -> str:
     """Why t-SNE has nothing to draw; empty if it has."""
     if len(features) < FEWEST:
         return f"{len(features)} images are too few for a map"

@@ -33,6 +33,8 @@ def load_model(path: Path) -> tuple[keras.Model, dict[str, Any]]:
     """
     import keras
 
+    import kerasexp.models.deep_kmeans  # noqa: F401 - registers its layers with Keras
+
     try:
         with zipfile.ZipFile(path) as archive:
             card = json.loads(archive.read(CARD))

@@ -119,6 +119,40 @@ def pair_among(numbers: Numbers, metric: str, limit: Sequence[int]) -> Outcome:
     return tuple(sorted(pair)) in ranked, words
 
 
+def count_above(numbers: Numbers, metric: str, limit: Sequence[float]) -> Outcome:
+    """So many of several numbers are above a threshold: `limit` is the threshold, and how many at least and at most."""
+    threshold, least, most = limit
+    values = numbers.values(metric)
+    above = sum(value > threshold for value in values)
+    return (least <= above <= most, f"{above} of {len(values)} above {threshold:g}") if values else (None, "")
+
+
+def some_split(numbers: Numbers, metric: str, limit: float) -> Outcome:
+    """Of some class, two predicted classes hold more than this share each."""
+    found = {}
+    for true in range(len(numbers.class_names)):
+        shares = numbers.values(f"{metric}.{true}.*")
+        if len(shares) > 1:
+            found[true] = sorted(shares)[-2:][::-1]
+    if not found:
+        return None, ""
+    most = max(found, key=lambda true: found[true][1])
+    first, second = found[most]
+    return second > limit, f"{numbers.class_names[most]}: {first:.4f} and {second:.4f}"
+
+
+def together(numbers: Numbers, metric: str, limit: Sequence[int]) -> Outcome:
+    """These classes are mostly predicted as one and the same class."""
+    rows = [numbers.values(f"{metric}.{true}.*") for true in limit]
+    if not all(rows):
+        return None, ""
+    mostly = [row.index(max(row)) for row in rows]
+    words = ", ".join(
+        f"{numbers.class_names[k]} as {numbers.class_names[m]}" for k, m in zip(limit, mostly, strict=True)
+    )
+    return len(set(mostly)) == 1, words
+
+
 def _ranked(numbers: Numbers, metric: str) -> list[int]:
     """Class numbers, the lowest value first."""
     values = numbers.values(metric)
@@ -151,6 +185,9 @@ CHECKS: dict[str, Callable[[Numbers, str, Any], Outcome]] = {
     "above_average": above_average,
     "mostly_taken_for": mostly_taken_for,
     "pair_among": pair_among,
+    "count_above": count_above,
+    "some_split": some_split,
+    "together": together,
 }
 
 LISTED = {  # those whose limit is a list
@@ -161,4 +198,6 @@ LISTED = {  # those whose limit is a list
     "above_average",
     "mostly_taken_for",
     "pair_among",
+    "count_above",
+    "together",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictFloat, StrictInt, model_validator
+from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, model_validator
 
 from kerasexp.config.schema import Frozen
 from kerasexp.errors import did_you_mean
@@ -41,6 +41,42 @@ class Check(Frozen):
         return self
 
 
+Group = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+
+
+class Contrast(Frozen):
+    """What the runs of several models must show for a statement about them to hold.
+
+    Attributes:
+        name: `greater` (each model of a group is greater than each of the next group, by more than `limit`), `near` (no
+            two models lie further apart than `limit`), `narrower` (the models of the first group spread less than those
+            of the second) or `mean_between` (the mean of all models lies between the two numbers of `limit`).
+        metric: what is compared, as in `Results.value`.
+        groups: of models, as the study's file or, in a claim, as `Claim.compares` names them.
+        limit: in the metric's own unit.
+    """
+
+    name: Literal["greater", "near", "narrower", "mean_between"]
+    metric: str
+    groups: Annotated[tuple[Group, ...], Field(min_length=1)]
+    limit: Number | tuple[Number, Number] = 0
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Contrast:
+        many = sum(len(group) for group in self.groups)
+        expected = {"greater": len(self.groups) > 1, "near": many > 1, "narrower": len(self.groups) == 2}
+        if not expected.get(self.name, True):
+            raise ValueError(f"{self.name}: {len(self.groups)} groups of {many} models compare nothing")
+        if isinstance(self.limit, tuple) != (self.name == "mean_between"):
+            raise ValueError(f"{self.name}: limit must be {'two numbers' if self.name == 'mean_between' else 'one'}")
+        return self
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """All that are compared, in order, each once."""
+        return tuple(dict.fromkeys(model for group in self.groups for model in group))
+
+
 class Claim(Frozen):
     """One published number or statement.
 
@@ -71,6 +107,9 @@ class Claim(Frozen):
         text: a statement in words.
         compares: for the scope `several`, the experiments that the statement is about.
         check: how one run decides a statement; None if none can.
+        contrasts: how several runs decide a statement: all must hold; empty if none can.
+        least_seeds: below so many seeds the claim gets no verdict; 1 by default. What the data or the network decides
+            needs one run.
         note: what is known beyond the claim, for example that the study's own numbers contradict it.
     """
 
@@ -98,6 +137,8 @@ class Claim(Frozen):
     text: str = ""
     compares: tuple[str, ...] = ()
     check: Check | None = None
+    contrasts: tuple[Contrast, ...] = ()
+    least_seeds: Annotated[StrictInt, Field(ge=1)] = 1
     note: str = ""
 
     @model_validator(mode="after")
@@ -112,7 +153,14 @@ class Claim(Frozen):
             raise ValueError(f"{self.metric}: {self.value} lies outside its own band")
         if self.proportion and self.n is None:
             raise ValueError(f"{self.metric}: a proportion needs its n")
+        if self.contrasts and (self.scope != "several" or self.check):
+            raise ValueError("contrasts decide a statement about several runs, and nothing else does")
         return self
+
+    @property
+    def decidable(self) -> bool:
+        """Whether numbers of runs decide it."""
+        return self.kind != "qualitative" or self.check is not None or bool(self.contrasts)
 
     @property
     def what(self) -> str:

@@ -16,7 +16,8 @@ from kerasexp.config.loading import parse_yaml
 from kerasexp.config.schema import Frozen
 from kerasexp.errors import UsageError, did_you_mean
 from kerasexp.evaluation.statistics import wilson
-from kerasexp.published.claim import Check, Claim, Number, Provenance, Scope, Split, StudyData, Unit
+from kerasexp.published.claim import Check, Claim, Contrast, Number, Provenance, Scope, Split, StudyData, Unit
+from kerasexp.published.question import Question
 
 
 class _Margin(Frozen):
@@ -108,17 +109,38 @@ class _Report(_Source):
 class _Matrix(_Source):
     """A confusion matrix of the test images, rows true: a claim per cell, as a share of the true class.
 
-    Margins are half the Wilson interval of the share, at least 0.015.
+    Margins are half the Wilson interval of the share, at least 0.015, unless one is given.
+
+    Attributes:
+        column: the model.
+        counts: images; or
+        shares: of the true class, as far as they are printed, and
+        images: of each true class.
+        margin: of every cell; None for that of the Wilson interval.
     """
 
     column: str
-    counts: tuple[tuple[int, ...], ...]
+    counts: tuple[tuple[int, ...], ...] = ()
+    shares: tuple[tuple[float, ...], ...] = ()
+    images: tuple[int, ...] = ()
+    margin: float | None = None
 
     @model_validator(mode="after")
     def _square(self) -> _Matrix:
-        if {len(row) for row in self.counts} != {len(self.counts)}:
+        if bool(self.counts) == bool(self.shares) or len(self.images) != len(self.shares):
+            raise ValueError(f"{self.title}: a confusion matrix has counts, or shares and the images of each class")
+        cells = self.counts or self.shares
+        if {len(row) for row in cells} != {len(cells)}:
             raise ValueError(f"{self.title}: a confusion matrix is square")
         return self
+
+    @property
+    def rows(self) -> Iterator[tuple[int, list[float]]]:
+        """Images of each true class, and the shares of them that were taken for each class."""
+        if self.shares:
+            yield from zip(self.images, map(list, self.shares), strict=True)
+        for row in self.counts:
+            yield sum(row), [count / sum(row) for count in row]
 
 
 class _Statement(Frozen):
@@ -130,21 +152,31 @@ class _Statement(Frozen):
     scope: Scope = "several"
     columns: tuple[str, ...] = ()
     compares: tuple[str, ...] = ()
-    check: Check | None
+    check: Check | None = None
+    contrasts: tuple[Contrast, ...] = ()
     run: str = ""
     note: str = ""
+
+    @model_validator(mode="after")
+    def _of_its_models(self) -> _Statement:
+        others = [model for contrast in self.contrasts for model in contrast.models if model not in self.compares]
+        if others:
+            raise ValueError(f"{self.text} The contrasts name {others[0]}, compares does not")
+        return self
 
 
 class _Study(Frozen):
     study: str
     title: str
     source: str
+    seeds: StrictInt = 1
     data: tuple[StudyData, ...]
     columns: dict[str, dict[str, str | None]]
     tables: tuple[_Table, ...]
     reports: tuple[_Report, ...] = ()
     matrices: tuple[_Matrix, ...] = ()
     statements: tuple[_Statement, ...]
+    questions: tuple[Question, ...] = ()
 
     @model_validator(mode="after")
     def _known_names(self) -> _Study:
@@ -157,6 +189,8 @@ class _Study(Frozen):
         named = [name for table in self.tables for name in table.columns]
         named += [report.column for report in self.reports] + [matrix.column for matrix in self.matrices]
         named += [name for statement in self.statements for name in (*statement.columns, *statement.compares)]
+        named += [name for one in self.statements for contrast in one.contrasts for name in contrast.models]
+        named += [name for question in self.questions for name in question.columns]
         for name in named:
             if name not in known:
                 raise ValueError(f"unknown column {name!r}. {did_you_mean(name, known)}")
@@ -172,6 +206,7 @@ class _Study(Frozen):
             "experiment": experiment or None,
             "variants": tuple(sorted(variants)),
             "other_images": data.other_images,
+            "least_seeds": self.seeds,
         }
 
 
@@ -188,15 +223,55 @@ def studies() -> tuple[str, ...]:
 
 
 @functools.cache
+def _text(name: str) -> str:
+    return (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+@functools.cache
 def _study(name: str) -> _Study:
     if name not in studies():
         raise UsageError(f'Unknown study "{name}". {did_you_mean(name, studies())}')
     file = f"published/{name}.yaml"
-    content = parse_yaml((_folder() / f"{name}.yaml").read_text(encoding="utf-8"), file)
+    content = parse_yaml(_text(name), file)
     try:
         return _Study.model_validate(content)
     except ValidationError as error:
         raise UsageError(f"{file} is no list of claims: {error}") from None
+
+
+def title(study: str) -> str:
+    """What a study is about, in a few words."""
+    return _study(study).title
+
+
+def source(study: str) -> str:
+    """Authors, course, date and place of a study."""
+    return _study(study).source
+
+
+def questions(study: str) -> tuple[Question, ...]:
+    """What a study asked, in the order of its file; its columns are models, as `Claim.compares` names them."""
+    content = _study(study)
+    return tuple(
+        question.model_copy(update={"columns": tuple(_named(content.model(name)) for name in question.columns)})
+        for question in content.questions
+    )
+
+
+@functools.cache
+def probe(study: str, model: str) -> Claim:
+    """A claim about the whole training of one model: what decides whether a run may speak for the model.
+
+    Args:
+        study: its name.
+        model: experiment and variants, as `Claim.compares` names them.
+    """
+    content = _study(study)
+    names = [name for group in content.columns.values() for name in group]
+    found = next(found for name in names if _named(found := content.model(name)) == model)
+    return Claim(
+        **found, text=model, kind="qualitative", source="", provenance="D", scope="training", table="Statements"
+    )
 
 
 def study_data(study: str, data: str) -> StudyData:
@@ -237,6 +312,8 @@ def claims_for(experiment: str, variants: Iterable[str] = ()) -> tuple[Claim, ..
     """
     chosen = tuple(sorted(variants))
     for study in studies():
+        if experiment not in _text(study):  # a study of a thousand claims takes a second to parse
+            continue
         every = [claim for claim in claims(study) if claim.scope != "several"]
         data = next((claim.data for claim in every if (claim.experiment, claim.variants) == (experiment, chosen)), None)
         if data is not None:
@@ -301,24 +378,25 @@ def _scores(study: _Study, report: _Report) -> Iterator[Claim]:
 
 def _cells(study: _Study, matrix: _Matrix) -> Iterator[Claim]:
     shared = study.model(matrix.column) | _shared(matrix)
-    for true, row in enumerate(matrix.counts):
-        for predicted, count in enumerate(row):
+    for true, (images, row) in enumerate(matrix.rows):
+        for predicted, share in enumerate(row):
             yield Claim(
                 **shared | {"split": "test"},
                 metric=f"test.confusion.{true}.{predicted}",
-                value=count / sum(row),
+                value=share,
                 unit="share",
-                n=sum(row),
+                n=images,
                 proportion=True,
-                kind="small",
-                margin=_FEW_IMAGES.of(count / sum(row), sum(row), "share"),
+                kind="small" if matrix.margin is None else "band",
+                margin=_FEW_IMAGES.of(share, images, "share") if matrix.margin is None else matrix.margin,
                 scope="training",
             )
 
 
 def _statements(study: _Study, statement: _Statement) -> Iterator[Claim]:
-    shared = statement.model_dump(exclude={"columns", "compares", "check"})
-    for model in [study.model(name) for name in statement.columns] or [{"study": study.study}]:
+    shared = statement.model_dump(exclude={"columns", "compares", "check", "contrasts"})
+    about_all = {"study": study.study, "least_seeds": study.seeds}
+    for model in [study.model(name) for name in statement.columns] or [about_all]:
         yield Claim(
             **model,
             **shared,
@@ -326,7 +404,14 @@ def _statements(study: _Study, statement: _Statement) -> Iterator[Claim]:
             kind="qualitative",
             compares=tuple(_named(study.model(name)) for name in statement.compares),
             check=statement.check,
+            contrasts=tuple(_resolved(study, contrast) for contrast in statement.contrasts),
         )
+
+
+def _resolved(study: _Study, contrast: Contrast) -> Contrast:
+    """A contrast with its columns' experiments and variants in place of their names in the file."""
+    groups = tuple(tuple(_named(study.model(name)) for name in group) for group in contrast.groups)
+    return contrast.model_copy(update={"groups": groups})
 
 
 def _shared(source: _Source) -> dict[str, Any]:

@@ -6,7 +6,10 @@ import dataclasses
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from kerasexp import files
 from kerasexp.evaluation.statistics import Interval, wilson
@@ -30,11 +33,13 @@ class Results:
         manifest: of the run.
         metrics: content of `metrics.json`, empty before the evaluation.
         history: the rows of `history.csv`.
+        folder: of the run; None for numbers without one.
     """
 
     manifest: Mapping[str, Any]
     metrics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     history: Sequence[Mapping[str, float]] = ()
+    folder: Path | None = None
 
     @classmethod
     def of(cls, run: Run) -> Results:
@@ -47,7 +52,10 @@ class Results:
 
         metrics = run.path("metrics.json")
         return cls(
-            run.manifest, files.read_json(metrics) if metrics.exists() else {}, read_history(run.path("history.csv"))
+            run.manifest,
+            files.read_json(metrics) if metrics.exists() else {},
+            read_history(run.path("history.csv")),
+            run.folder,
         )
 
     @property
@@ -68,14 +76,18 @@ class Results:
                 * `history.<column>@<place>`: the place is an epoch, `final`, `best` (the run's best epoch), or `max`,
                   `min`, `mean` and `sum` over all epochs. The columns `gap` and `accuracy_gap` are validation minus
                   training loss and accuracy. `history.epoch.<column>@<max or min>` is the first epoch with that value,
+                  `history.fall.<column>` the largest fall from one epoch to the next,
                   `history.reaches.<column>@<level>` the first at that level, `history.lr_drops` the number of drops
                   and `history.lr_drops@<k>` the first epoch after drop k;
                 * `data.<splits>.images`, `data.<splits>.images.<class>`, `data.<splits>.share.<class>` and
                   `data.<splits>.imbalance` (largest to smallest class), where splits may be joined
                   (`train+validation`); `data.train.channel_mean.<k>`, `data.train.channel_std.<k>` (all pixels) and
                   `data.train.channel_image_std.<k>` (mean over images) of pixels from 0 to 1;
+                * `clustering.…`: a path in that part of `metrics.json` (`clustering.before_joint.accuracy`);
+                  `clustering.gain.<score>` is what the joint training added to the score of the test images;
+                * `embedding.…`: a path in that part of `metrics.json` (`embedding.maps.final.line.errors`);
                 * everything else as it stands in the manifest: `parameters.total`, `parameters.trainable`,
-                  `epochs_run`, `best_epoch`, `seconds`.
+                  `epochs_run`, `best_epoch`, `seconds`, `stages.<number from 0>.epochs`.
         """
         head, _, rest = metric.partition(".")
         if head in _SPLITS:
@@ -84,6 +96,10 @@ class Results:
             return self._from_history(rest)
         if head == "data":
             return self._of_data(*rest.split("."))
+        if head == "clustering":
+            return self._clustering(rest)
+        if head == "embedding":
+            return _number(_walk(self.metrics, metric.split(".")))
         return _number(_walk(self.manifest, metric.split(".")))
 
     def values(self, pattern: str) -> list[float]:
@@ -104,8 +120,9 @@ class Results:
         head, _, rest = metric.partition(".")
         if head in _SPLITS:
             kept = self._part(head, *rest.split("."))
-            if isinstance(kept, Mapping):
-                low, high = kept["interval"]
+            known = kept.get("interval") if isinstance(kept, Mapping) else self._part(head, "intervals", rest)
+            if known is not None:
+                low, high = known
                 return low, high
             return self._binomial(head, rest)
         value = self.value(metric)
@@ -114,6 +131,24 @@ class Results:
             return None
         images = self._validation_images() if column[1] == "val_accuracy" else self._images("train")
         return wilson(value * images, images) if images else None
+
+    def test_labels(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Of the test images, in the order of their index: index, true class, predicted class; each int64 `[n]`.
+
+        None for a run without predictions of classes.
+        """
+        path = self.folder / "predictions.npz" if self.folder else None
+        if path is None or not path.exists():
+            return None
+        arrays = files.read_npz(path)
+        order = np.argsort(arrays["test_index"], kind="stable")
+        if "clusters" not in arrays:
+            predicted = arrays["test_probabilities"].argmax(axis=1)
+        elif "mapped" in arrays:
+            predicted = arrays["mapped"]  # the classes that its clusters are taken for
+        else:
+            return None
+        return arrays["test_index"][order], arrays["test_labels"][order], predicted[order]
 
     def _part(self, split: str, *path: str) -> Any:
         table = self.metrics.get("table_weights", "")
@@ -163,6 +198,15 @@ class Results:
         images = sum(confusion[position]) if per_class[2] == "recall" else sum(row[position] for row in confusion)
         return wilson(value * images, images) if images else None
 
+    def _clustering(self, path: str) -> float | None:
+        kept = self.metrics.get("clustering")
+        if not path.startswith("gain."):
+            return _number(_walk(kept, path.split(".")))
+        score = path.removeprefix("gain.")
+        before = _number(_walk(kept, ["before_joint", *score.split(".")]))
+        after = self._score("test", score)
+        return None if before is None or after is None else after - before
+
     def _from_history(self, path: str) -> float | None:
         name, _, place = path.partition("@")
         if name.startswith("reaches."):
@@ -174,6 +218,11 @@ class Results:
             if not place:
                 return len(drops) if self.history else None
             return drops[int(place) - 1] if int(place) <= len(drops) else None
+        if name.startswith("fall."):
+            column = name.removeprefix("fall.")
+            values = [value for row in self.history if (value := _column(row, column)) is not None]
+            falls = [before - now for before, now in zip(values, values[1:], strict=False)]
+            return max(0.0, *falls) if falls else None
         if name.startswith("epoch."):
             column = name.removeprefix("epoch.")
             extreme = self._from_history(f"{column}@{place}")

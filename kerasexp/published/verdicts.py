@@ -76,18 +76,20 @@ def judge(claim: Claim, values: Sequence[float], intervals: Sequence[Interval | 
     if claim.scope in ("data", "network"):
         interval = difference, difference
         return Verdict(_status(interval, claim.tolerance), _where(claim, difference, interval), difference, interval)
-    provisional = _provisional(len(values))
+    mark = provisional(len(values))
+    if len(values) < claim.least_seeds:
+        return Verdict("cannot tell", too_few(claim), difference, None, mark)
     known = [interval for interval in intervals if interval is not None]
     sampled = claim.other_images and claim.split in ("test", "validation")
-    if (provisional or sampled) and len(known) < len(values):
+    if (mark or sampled) and len(known) < len(values):
         reason = (
             f"needs {ENOUGH_SEEDS} seeds: one run does not show how far this number varies"
-            if provisional
+            if mark
             else "the study's images were others, and how far this number varies between images is not known"
         )
-        return Verdict("cannot tell", reason, difference, None, provisional)
-    sampling = _sampling_error(claim, values, known) if provisional or sampled else (difference, difference)
-    if provisional:
+        return Verdict("cannot tell", reason, difference, None, mark)
+    sampling = _sampling_error(claim, values, known) if mark or sampled else (difference, difference)
+    if mark:
         interval, missing = sampling, f"needs {ENOUGH_SEEDS} seeds"
     else:
         deviation = float(np.std(values, ddof=1))
@@ -96,7 +98,7 @@ def judge(claim: Claim, values: Sequence[float], intervals: Sequence[Interval | 
     status, reason = _status(interval, claim.tolerance), _where(claim, difference, interval)
     if status == "cannot tell":
         reason = f"{missing}: {reason}"
-    return Verdict(status, reason, difference, interval, provisional)
+    return Verdict(status, reason, difference, interval, mark)
 
 
 def judge_statement(claim: Claim, runs: Sequence[Numbers]) -> Verdict:
@@ -110,12 +112,14 @@ def judge_statement(claim: Claim, runs: Sequence[Numbers]) -> Verdict:
         return Verdict("cannot tell", "no check decides this statement")
     check = CHECKS[claim.check.name]
     outcomes = [check(run, claim.check.metric, claim.check.limit) for run in runs]
-    seen = "; ".join(words for _, words in outcomes if words)
+    seen = "; ".join(dict.fromkeys(words for _, words in outcomes if words))
     if not outcomes or any(holds is None for holds, _ in outcomes):
         return Verdict("cannot tell", "the run has no such value")
-    provisional = "" if claim.scope in ("data", "network") else _provisional(len(runs))
+    mark = "" if claim.scope in ("data", "network") else provisional(len(runs))
+    if mark and len(runs) < claim.least_seeds:
+        return Verdict("cannot tell", f"{too_few(claim)}: {seen}", provisional=mark)
     status: Status = "reproduced" if all(holds for holds, _ in outcomes) else "not reproduced"
-    return Verdict(status, seen, provisional=provisional)
+    return Verdict(status, seen, provisional=mark)
 
 
 def _sampling_error(claim: Claim, values: Sequence[float], intervals: Sequence[Interval]) -> Interval:
@@ -127,8 +131,12 @@ def _sampling_error(claim: Claim, values: Sequence[float], intervals: Sequence[I
     return difference_interval(mean, (low, high), claim.value, published)
 
 
-def _provisional(seeds: int) -> str:
+def provisional(seeds: int) -> str:
     return {1: "provisional: one seed", 2: "provisional: two seeds"}.get(seeds, "")
+
+
+def too_few(claim: Claim) -> str:
+    return f"no verdict below {claim.least_seeds} seeds"
 
 
 def _exact(claim: Claim, values: Sequence[float], difference: float) -> Verdict:

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 _SPLITS = {"test": "test", "validation": "validation", "train": "training images"}
 _PARTS = {"train": "training", "validation": "validation", "test": "test"}
-_SCORES = {"f1": "F1", "auc_micro": "area under the ROC curve", "errors": "wrong images"}
+_SCORES = {
+    "f1": "F1",
+    "auc_micro": "area under the ROC curve",
+    "errors": "wrong images",
+    "nmi_mapped": "NMI of the mapped labels",
+    "nmi": "NMI of the clusters",
+    "ari": "ARI of the clusters",
+    "purity": "purity of the clusters",
+    "majority_accuracy": "accuracy by majority vote",
+    "clusters_used": "clusters with images",
+}
+_CLUSTERINGS = {
+    "before_joint": "before the joint training",
+    "pixels": "k-means on the pixels",
+    "gain": "gained by the joint training",
+}
 _CURVES = {
     "val_loss": "validation loss",
     "val_accuracy": "validation accuracy",
@@ -12,6 +27,9 @@ _CURVES = {
     "accuracy": "training accuracy",
     "gap": "validation minus training loss",
     "accuracy_gap": "validation minus training accuracy",
+    "reconstruction_loss": "reconstruction loss",
+    "clustering_loss": "clustering loss",
+    "alpha": "alpha",
 }
 _PLACES = {"final": "in the last epoch", "best": "in the best epoch", "0": "before the training"}
 _EXTREMES = {"max": "highest", "min": "lowest"}
@@ -44,10 +62,17 @@ def metric_words(metric: str) -> str:
     if metric in _WHOLE:
         return _WHOLE[metric]
     head, _, rest = metric.partition(".")
+    if head == "stages":
+        return f"epochs of stage {int(rest.partition('.')[0]) + 1}"
     if head in _SPLITS:
         return f"{_score(*rest.split('.'))}, {_SPLITS[head]}"
     if head == "history":
         return _course(rest)
+    if head == "embedding":
+        return _map(*rest.split(".")[1:])
+    if head == "clustering":
+        what, _, score = rest.partition(".")
+        return f"{_SCORES.get(score, score)}, {_CLUSTERINGS.get(what, what)}"
     return _images(*rest.split(".")) if head == "data" else metric
 
 
@@ -66,6 +91,8 @@ def _course(path: str) -> str:
     curve, _, place = path.partition("@")
     if curve.startswith("reaches."):
         return f"first epoch with {_CURVES[curve.removeprefix('reaches.')]} of {place}"
+    if curve.startswith("fall."):
+        return f"largest fall of the {_CURVES[curve.removeprefix('fall.')]} between epochs"
     if curve.startswith("epoch."):
         return f"epoch of the {_EXTREMES[place]} {_CURVES[curve.removeprefix('epoch.')]}"
     if curve == "lr_drops":
@@ -73,6 +100,15 @@ def _course(path: str) -> str:
     if place in _EXTREMES:
         return f"{_EXTREMES[place]} {_CURVES[curve]}"
     return f"{_CURVES[curve]} {_PLACES.get(place, f'after epoch {place}')}"
+
+
+def _map(layer: str, *path: str) -> str:
+    """Of a t-SNE map; `embedding.maps.final.knn_purity.features` is of the layer that it draws."""
+    where = {"final": "last layer", "intermediate": "intermediate layer"}[layer]
+    if path[0] == "line":
+        return f"images on the wrong side of the line, map of the {where}"
+    place = f"map of the {where}" if path[-1] == "map" else where
+    return f"neighbours of the same class, {place}"
 
 
 def _images(splits: str, what: str, *number: str) -> str:

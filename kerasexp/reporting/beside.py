@@ -191,10 +191,10 @@ def _line(row: Row, notes: Sequence[str]) -> Line:
     return Line(
         what=row.claim.what,
         source=_source(row.claim),
-        published=_value(row.claim, row.published),
-        published_interval=_interval(row.claim, row.published_interval),
-        ours=_value(row.claim, row.ours),
-        ours_interval=_interval(row.claim, row.ours_interval),
+        published=value_words(row.claim, row.published),
+        published_interval=interval_words(row.claim, row.published_interval),
+        ours=value_words(row.claim, row.ours),
+        ours_interval=interval_words(row.claim, row.ours_interval),
         verdict=_verdict(row),
         provisional=row.verdict.provisional if row.verdict else "",
         reason="; ".join(reason for reason in reasons if reason not in notes),
@@ -214,7 +214,8 @@ def _reasons(row: Row) -> list[str]:
     return [reason.removesuffix(".") for reason in row.reasons]
 
 
-def _value(claim: Claim, value: float | None) -> str:
+def value_words(claim: Claim, value: float | None) -> str:
+    """A number as its claim is written; empty for a statement."""
     if claim.kind == "qualitative":
         return ""
     if value is None:
@@ -226,8 +227,9 @@ def _value(claim: Claim, value: float | None) -> str:
     return f"{value:,.{DIGITS.get(claim.unit or '', 0)}f}"
 
 
-def _interval(claim: Claim, interval: Sequence[float] | None) -> str:
+def interval_words(claim: Claim, interval: Sequence[float] | None) -> str:
+    """Two numbers as their claim is written; empty where there are none."""
     if interval is None:
         return ""
-    low, high = (_value(claim, bound) for bound in interval)
+    low, high = (value_words(claim, bound) for bound in interval)
     return f"{low.removesuffix(' %')} to {high}"

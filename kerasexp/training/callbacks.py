@@ -16,10 +16,11 @@ import tensorflow as tf
 from kerasexp import files
 from kerasexp.config.schema import Stage
 from kerasexp.errors import DataError
+from kerasexp.training.alpha import AlphaSchedule
 
 
 def keras_callbacks(stage: Stage) -> list[keras.callbacks.Callback]:
-    """Early stopping and the plateau rule of a stage, with every argument from the configuration."""
+    """Early stopping, the plateau rule and the alphas of a stage, with every argument from the configuration."""
     callbacks: list[keras.callbacks.Callback] = []
     if stage.early_stopping:
         early = stage.early_stopping
@@ -38,6 +39,8 @@ def keras_callbacks(stage: Stage) -> list[keras.callbacks.Callback]:
                 min_lr=plateau.min_learning_rate,
             )
         )
+    if stage.alpha:
+        callbacks.append(AlphaSchedule(stage.alpha.first, stage.alpha.growth, stage.alpha.epochs_each))
     return callbacks
 
 
@@ -105,6 +108,10 @@ class History:
                 file.write(",".join(row) + "\n")
             file.write(_line(row) + "\n")
         self._write_event(row)
+
+    def rows(self) -> list[dict[str, float]]:
+        """The epochs so far."""
+        return read_history(self.csv_path)
 
     def close(self) -> None:
         if self._writer is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasexp.config.schema import Adadelta, Adam, AdamW, LinearSvm, Sgd, Stage, Triangular
+from kerasexp.config.schema import Adadelta, Adam, AdamW, KMeans, LinearSvm, Sgd, Stage, Triangular
 
 
 def build_optimizer(stage: Stage, total_steps: int) -> keras.optimizers.Optimizer:
@@ -22,7 +22,7 @@ def build_optimizer(stage: Stage, total_steps: int) -> keras.optimizers.Optimize
         total_steps: training steps of the whole stage, the horizon of a schedule.
     """
     config = stage.optimizer
-    rate: Any = 0.0 if isinstance(config, LinearSvm) else config.learning_rate
+    rate: Any = 0.0 if isinstance(config, LinearSvm | KMeans) else config.learning_rate
     if stage.schedule is not None:
         rate = TriangularSchedule.of(rate, stage.schedule, total_steps)
     match config:
@@ -48,7 +48,7 @@ def build_optimizer(stage: Stage, total_steps: int) -> keras.optimizers.Optimize
             return CoupledSgd(
                 rate, momentum=config.momentum, nesterov=config.nesterov, coupled_decay=config.weight_decay
             )
-        case LinearSvm():
+        case LinearSvm() | KMeans():
             return keras.optimizers.SGD(rate)  # scikit-learn does the work; Keras needs one to count the metrics
 
 

@@ -16,18 +16,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasexp.config.schema import Augmentation, Experiment, LinearSvm, Stage
+from kerasexp import files
+from kerasexp.config.schema import Augmentation, DeepKMeansLoss, Experiment, KMeans, LinearSvm, Stage
 from kerasexp.data.dataset import Dataset, Split
 from kerasexp.data.pipeline import TrainingImages, evaluation_batches
 from kerasexp.errors import Interrupted, KerasexpError
 from kerasexp.models import prediction_batch
+from kerasexp.models.deep_kmeans import DeepKMeans
 from kerasexp.runs import Run
 from kerasexp.training.cache import NoRoom
 from kerasexp.training.callbacks import BestWeights, History, keras_callbacks
 from kerasexp.training.features import FrozenPart, obstacle
 from kerasexp.training.interruption import Interruption
+from kerasexp.training.kmeans import place_representatives
 from kerasexp.training.optimizers import build_optimizer
 from kerasexp.training.progress import Progress
+from kerasexp.training.shared import SharedAutoencoder
 from kerasexp.training.stages import changing_weights, freeze
 from kerasexp.training.state import Position, StateFolder, build_seeded, variables_of
 from kerasexp.training.svm import solve_last_layer
@@ -148,6 +152,9 @@ class _Training:
     def _train_stage(self, number: int, resumed: bool) -> str:
         position, stage = self.position, self.experiment.training_stages[number]
         freeze(self.model, stage, self.constant)
+        shared = SharedAutoencoder.of(self.run, number) if stage.shared else None
+        if shared and not resumed and self._takes(shared, stage):
+            return "complete"
         changing = changing_weights(self.model, self.experiment.training_stages[: number + 1], self.constant)
         self.best = BestWeights(self.experiment.monitor, changing)
         try:
@@ -165,10 +172,9 @@ class _Training:
         if resumed:
             self.best.weights = self.state.restore(self.variables, self.callbacks)
         self.history.cut_to(position.all_epochs)
-        if isinstance(stage.optimizer, LinearSvm):
+        if stage.is_solved:
             if position.step == position.epoch == 0:
-                self.progress.note(f"Solving the support vector machine on {len(dataset.train):,} images")
-                solve_last_layer(self.trained, dataset.train, stage.optimizer, self.experiment.seed)
+                self._solve(stage, dataset.train)
             run_steps = _compiled(self.trained.test_step)  # its epoch only measures what was solved
         else:
             run_steps = compiled_training(self.trained)
@@ -201,7 +207,36 @@ class _Training:
             if position.stop_reason or time.monotonic() - self.saved >= self.experiment.save_seconds:
                 self._save()
         watchers.on_train_end()
+        if shared:
+            shared.keep(self.model, self.history.rows()[position.earlier_epochs :])
         return "complete"
+
+    def _takes(self, shared: SharedAutoencoder, stage: Stage) -> bool:
+        """Whether another run has trained the stage, so that its weights and its history are taken over."""
+        rows = shared.take(self.model)
+        if rows is None:
+            return False
+        position = self.position
+        self.progress.note(f"The autoencoder of {len(rows)} epochs is taken from an earlier run: {shared.path}")
+        self.history.cut_to(position.earlier_epochs)
+        for row in rows:
+            position.epoch += 1
+            self.history.append({**row, "epoch": position.all_epochs})
+        self._describe(stage, taken=True)
+        return True
+
+    def _solve(self, stage: Stage, split: Split) -> None:
+        """Lets scikit-learn find the weights of a stage."""
+        if isinstance(stage.optimizer, LinearSvm):
+            self.progress.note(f"Solving the support vector machine on {len(split):,} images")
+            solve_last_layer(self.trained, split, stage.optimizer, self.experiment.seed)
+        elif isinstance(stage.optimizer, KMeans):
+            assert isinstance(self.trained, DeepKMeans)
+            self.progress.note(f"k-means on {len(split):,} embedded images")
+            embedding = place_representatives(self.trained, split, stage.optimizer, self.experiment.seed)
+            # what the evaluation sets beside the end of the training
+            before = {"embedding": embedding, "representatives": self.trained.representatives.numpy()}
+            files.write_npz(self.run.path("before_joint.npz"), **before)
 
     def _without_frozen_part(self, stage: Stage) -> tuple[keras.Model, Dataset, Augmentation]:
         """What is trained on what: the rest of the network on features where that is possible, else all of it."""
@@ -217,14 +252,14 @@ class _Training:
             except NoRoom as error:
                 reason = f"no room for the features: {error}"
                 self.progress.note(f"Every epoch computes the frozen part again: {error}.")
-        trainable = sum(math.prod(weight.shape) for weight in self.model.trainable_weights)
-        about = {
-            "name": stage.stage,
-            "first_epoch": self.position.earlier_epochs + 1,
-            "trainable_parameters": trainable,
-        }
-        self.stages.append({**about, "feature_cache": {"used": not reason, "reason": reason, "cut": cut}})
+        self._describe(stage, feature_cache={"used": not reason, "reason": reason, "cut": cut})
         return trained, dataset, augmentation
+
+    def _describe(self, stage: Stage, **about: Any) -> None:
+        """Notes what the current stage trains, for the manifest."""
+        trainable = sum(math.prod(weight.shape) for weight in self.model.trainable_weights)
+        first = self.position.earlier_epochs + 1
+        self.stages.append({"name": stage.stage, "first_epoch": first, "trainable_parameters": trainable, **about})
 
     def _train_epoch(self, run_steps: Callable[[Any, Any], None]) -> bool:
         """Runs the rest of the current epoch; False if a signal or the time limit ended it."""
@@ -263,7 +298,8 @@ class _Training:
             began = time.monotonic()
             model.reset_metrics()
             run_validation(self.validation)
-            logs.update({f"val_{name}": value for name, value in self._logs().items()})
+            # alpha is a setting: the same for all images
+            logs.update({f"val_{name}": value for name, value in self._logs().items() if name != "alpha"})
             position.seconds += time.monotonic() - began
             position.epoch_seconds += time.monotonic() - began
         logs["learning_rate"] = float(model.optimizer.learning_rate)
@@ -304,10 +340,13 @@ class _Training:
 
 def compile_model(model: keras.Model, stage: Stage, images: TrainingImages, epochs: int) -> None:
     """Compiles a model as the stage says, and makes every variable of its optimizer and metrics."""
+    optimizer = build_optimizer(stage, epochs * images.steps_per_epoch)
+    if isinstance(stage.loss, DeepKMeansLoss):
+        model.compile(optimizer, clustering_weight=stage.loss.clustering_weight, jit_compile=False)
+        model.optimizer.build(model.trainable_variables)
+        return
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=stage.loss.label_smoothing)
-    model.compile(
-        build_optimizer(stage, epochs * images.steps_per_epoch), loss, metrics=["accuracy"], jit_compile=False
-    )
+    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     # the metrics' variables are made at their first use, which must not be inside the compiled loop
     x, y = next(iter(images.epoch(0).take(1)))

@@ -56,6 +56,10 @@ def evaluate_run(run: Run, experiment: Experiment, dataset: Dataset, say: Callab
         dataset: the run's data.
         say: is told what takes long.
     """
+    if experiment.task == "clustering":
+        from kerasexp.workflows.evaluate_clusters import evaluate_clusters_run
+
+        return evaluate_clusters_run(run, experiment, dataset, say)
     from kerasexp.data.pipeline import augmented_examples
     from kerasexp.evaluation.classification import evaluate_predictions, most_confident_mistakes
     from kerasexp.evaluation.predictions import predict_probabilities

@@ -8,23 +8,39 @@ from typing import Any
 from kerasexp.config.schema import Experiment
 from kerasexp.data.dataset import Dataset
 from kerasexp.data.load import data_folder, load_dataset
-from kerasexp.data.splits import hold_out
+from kerasexp.data.splits import hold_out, join
 from kerasexp.data.statistics import channel_statistics, class_counts
-from kerasexp.errors import DataError
+from kerasexp.data.unlabelled import load_unlabelled
+from kerasexp.errors import DataError, UsageError
 
 
 def prepare_data(experiment: Experiment, data_dir: str | Path | None = None, offline: bool = False) -> Dataset:
     """Loads and checks the experiment's data; holds out a validation set if the configuration says so.
 
     Raises:
+        UsageError: if a share cannot be held out, or there are more clusters than images.
         DataError: if the data is missing, damaged or not as expected.
     """
     data = experiment.data
-    dataset = load_dataset(data.name, data_dir=data_dir, offline=offline, image_size=data.image_size)
-    if data.validation == "split":
-        seed = experiment.seed if data.split_seed is None else data.split_seed
-        dataset = hold_out(dataset, data.validation_fraction, seed, data.draw)
+    dataset = load_unlabelled(data.name, data.image_size) if experiment.task == "clustering" else None
+    if dataset is None:
+        dataset = _divided(load_dataset(data.name, data_dir, offline, data.image_size), experiment)
+    clusters = experiment.model["clusters"] if experiment.task == "clustering" else 1
+    if clusters > len(dataset.train):
+        raise UsageError(
+            f"model.clusters: {clusters:,} clusters of {len(dataset.train):,} images. Expected at most one per image."
+        )
     return dataset
+
+
+def _divided(dataset: Dataset, experiment: Experiment) -> Dataset:
+    """The parts that the configuration asks for."""
+    data = experiment.data
+    fraction = data.validation_fraction if data.validation == "split" else None
+    seed = experiment.seed if data.split_seed is None else data.split_seed
+    if data.joined:
+        return join(dataset, fraction, seed, data.draw)
+    return dataset if fraction is None else hold_out(dataset, fraction, seed, data.draw)
 
 
 def describe_data(dataset: Dataset, data_dir: str | Path | None) -> dict[str, Any]:

@@ -55,6 +55,11 @@ def numbers() -> Results:
         ("pair_among", "test.confused", [1, 0, 1], True, "cat/dog 7"),
         ("pair_among", "test.confused", [1, 2, 1], False, "cat/dog 7"),
         ("pair_among", "test.confused", [1, 2, 3], True, "cat/dog 7, cat/ship 1, dog/ship 1"),
+        ("count_above", "test.per_class.*.f1", [0.6, 2, 3], True, "2 of 3 above 0.6"),
+        ("count_above", "test.per_class.*.f1", [0.6, 0, 1], False, "2 of 3 above 0.6"),
+        ("some_split", "test.confusion", 0.35, True, "dog: 0.6000 and 0.4000"),
+        ("some_split", "test.confusion", 0.4, False, "dog: 0.6000 and 0.4000"),
+        ("together", "test.confusion", [0, 1], False, "cat as cat, dog as dog"),
     ],
 )
 def test_checks(numbers: Results, check: str, metric: str, limit: Any, holds: bool, seen: str) -> None:
@@ -81,6 +86,9 @@ def test_a_class_that_is_never_wrong_is_taken_for_none() -> None:
         ("above_average", "test.per_class.*.f1", [0]),
         ("mostly_taken_for", "test.confusion.0", [1]),
         ("pair_among", "test.confused", [0, 1, 1]),
+        ("count_above", "test.per_class.*.f1", [0.5, 1, 2]),
+        ("some_split", "test.confusion", 0.3),
+        ("together", "test.confusion", [0, 1]),
     ],
 )
 def test_a_run_without_the_numbers_decides_nothing(check: str, metric: str, limit: Any) -> None:

@@ -74,6 +74,7 @@ def test_paths_of_metrics(tmp_path: Path, measured: dict[str, Any]) -> None:
         "history.gap@final": 1.907 - 1.79,
         "history.reaches.val_accuracy@0.5": 3,
         "history.reaches.val_accuracy@0.7": None,
+        "history.fall.val_accuracy": 0.005,
         "history.lr_drops": 2,
         "history.lr_drops@1": 4,
         "history.lr_drops@2": 5,

@@ -7,10 +7,11 @@ from collections import Counter
 import pytest
 
 from kerasexp.evaluation.statistics import wilson
-from kerasexp.published import Claim, claims, claims_for
-from kerasexp.published.claims import study_data
+from kerasexp.published import Claim, claims, claims_for, studies
+from kerasexp.published.claims import probe, questions, study_data
+from kerasexp.published.words import metric_words
 
-STUDIES = ("simple_cnn", "cifar_eurosat", "vgg16_beans")
+STUDIES = ("simple_cnn", "cifar_eurosat", "vgg16_beans", "deep_kmeans")
 
 
 def _number(metric: str, experiment: str, *variants: str, run: str = "", provenance: str = "") -> Claim:
@@ -41,6 +42,7 @@ def test_simple_cnn_is_complete() -> None:
         ("Best validation accuracy, AlexNet-48", "", "S"): 1,
         ("Accuracy of the four regimes", "", "S"): 4,
         ("Statements", "", "S"): 28,
+        ("Statements", "", "D"): 1,
     }
 
 
@@ -97,10 +99,10 @@ def test_cifar_eurosat_is_complete() -> None:
         ("Confusion matrix, CNNBase", "run A", "F"): 100,
         ("Confusion matrix, CNNV3", "run B", "F"): 100,
         ("Confusion matrix, middle fusion", "", "F"): 100,
-        ("Statements", "", "S"): 28,
+        ("Statements", "", "S"): 29,
         ("Statements", "", "F"): 1,
-        ("Statements", "", "D"): 3,
-        ("Statements", "", "O"): 1,
+        ("Statements", "", "D"): 4,
+        ("Statements", "", "O"): 2,
     }
 
 
@@ -130,16 +132,35 @@ def test_vgg16_beans_is_complete() -> None:
         ("First epoch with this validation accuracy", "", "O"): 1,
         ("Statements", "", "S"): 12,
         ("Statements", "", "A"): 1,
+        ("Statements", "", "D"): 1,
         ("Statements", "", "O"): 1,
     }
 
 
-@pytest.mark.parametrize(("study", "checked", "unchecked"), zip(STUDIES, (14, 17, 6), (14, 16, 8), strict=True))
-def test_how_many_statements_have_a_check(study: str, checked: int, unchecked: int) -> None:
+@pytest.mark.parametrize(
+    ("study", "one_run", "several", "none"),
+    [("simple_cnn", 17, 6, 6), ("cifar_eurosat", 17, 13, 6), ("vgg16_beans", 7, 5, 3), ("deep_kmeans", 34, 8, 2)],
+)
+def test_how_many_statements_have_a_check(study: str, one_run: int, several: int, none: int) -> None:
     statements = [claim for claim in claims(study) if claim.kind == "qualitative"]
-    assert Counter(claim.check is None for claim in statements) == {False: checked, True: unchecked}
+    decided = Counter("one" if claim.check else "several" if claim.contrasts else "none" for claim in statements)
+    assert decided == {"one": one_run, "several": several, "none": none}
     assert all((claim.check is None) == (claim.scope == "several") for claim in statements)
     assert all(claim.compares for claim in statements if claim.scope == "several")
+
+
+@pytest.mark.parametrize("study", studies())
+def test_questions_ask_what_there_is(study: str) -> None:
+    known = claims(study)
+    sources = {claim.source for claim in known if claim.kind == "qualitative"}
+    asked = questions(study)
+    assert len(asked) >= 3
+    for question in asked:
+        assert set(question.sources) <= sources
+        assert set(question.tables) <= {claim.table for claim in known}
+        assert all(metric_words(metric) != metric for metric in question.metrics)
+        assert bool(question.columns) == bool(question.metrics)
+        assert all(probe(study, model).experiment for model in question.columns)
 
 
 @pytest.mark.parametrize("study", STUDIES)

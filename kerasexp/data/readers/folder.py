@@ -46,12 +46,19 @@ def looks_like(folder: Path, class_names: Sequence[str]) -> bool:
     return any((place / name).is_dir() for place in places for name in class_names)
 
 
-def _visible(folder: Path) -> list[Path]:
+def holds_pictures_only(folder: Path) -> bool:
+    """Whether `folder` holds files and no folders: pictures without labels."""
+    entries = visible(folder)
+    return bool(entries) and not any(entry.is_dir() for entry in entries)
+
+
+def visible(folder: Path) -> list[Path]:
+    """What a folder holds, sorted, without hidden files and what operating systems leave behind."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name not in LITTER)
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return [path for path in _visible(folder) if path.is_dir()]
+    return [path for path in visible(folder) if path.is_dir()]
 
 
 def _parts(folder: Path) -> tuple[dict[str, Path], list[str]]:
@@ -101,7 +108,7 @@ def _class_names(folders: dict[str, Path], expected: Sequence[str] | None) -> tu
 
 def _files(folder: Path) -> list[Path]:
     """The files of one class."""
-    files = _visible(folder)
+    files = visible(folder)
     nested = next((path for path in files if path.is_dir()), None)
     if nested is not None:
         raise DataError(f"{nested} is a folder inside the class folder {folder}. Expected pictures only.")

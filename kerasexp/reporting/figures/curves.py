@@ -34,7 +34,7 @@ def loss(
     """
     figure, ax = axes(HEIGHT)
     _pair(ax, history, "loss", best_epoch, validation)
-    _stages(ax, stages)
+    mark_stages(ax, stages)
     ax.set_ylabel("loss")
     highest = max(max(history["loss"]), max(history.get("val_loss", [0])))
     ax.set_ylim(0, 1.06 * highest if 0 < highest < np.inf else 1)
@@ -51,7 +51,7 @@ def accuracy(
     """Accuracy over epochs, training and validation; arguments as for `loss`."""
     figure, ax = axes(HEIGHT)
     _pair(ax, history, "accuracy", best_epoch, validation)
-    _stages(ax, stages)
+    mark_stages(ax, stages)
     _in_percent(ax)
     ax.set_ylabel("accuracy")
     return figure
@@ -114,7 +114,7 @@ def _in_percent(ax: Axes) -> None:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
 
 
-def _stages(ax: Axes, stages: Sequence[tuple[int, str]]) -> None:
+def mark_stages(ax: Axes, stages: Sequence[tuple[int, str]]) -> None:
     """A line where each stage but the first begins, its name beside it."""
     for first, name in stages[1:]:
         ax.axvline(first - 0.5, color=INK, alpha=0.6, linewidth=0.9, zorder=1)

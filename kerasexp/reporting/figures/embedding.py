@@ -20,7 +20,11 @@ MARGIN = 0.04
 
 @drawn
 def embedding(
-    points: np.ndarray, true: np.ndarray, class_names: Sequence[str], line: Mapping[str, Any] | None = None
+    points: np.ndarray,
+    true: np.ndarray,
+    class_names: Sequence[str],
+    line: Mapping[str, Any] | None = None,
+    marks: np.ndarray | None = None,
 ) -> Figure:
     """A map of images, a point for each in the colour of its class, and each class's name in its middle.
 
@@ -29,6 +33,7 @@ def embedding(
         true: int64 `[n]`, labels.
         class_names: one per label.
         line: `weights` and `bias` of a separating line, if there is one.
+        marks: float `[m, 2]`, numbered from 0 (cluster representatives); the classes are then named in the legend only.
     """
     named = len(class_names) <= MOST_NAMED
     columns = 2 if max(map(len, labels(class_names, 20))) > 12 else 3 if len(class_names) < 9 else 5
@@ -41,7 +46,8 @@ def embedding(
             colour = MANY[number % len(MANY)] if named else GREY
             _dots(ax, members, colour, size)
             ax.plot([], [], "o", color=colour, markersize=5, label=label(name, 20))
-    low, high = points.min(axis=0), points.max(axis=0)
+    everything = points if marks is None else np.concatenate([points, marks])
+    low, high = everything.min(axis=0), everything.max(axis=0)
     room = MARGIN * (high - low).max()
     ax.set_xlim(low[0] - room, high[0] + room)
     ax.set_ylim(low[1] - room, high[1] + room)
@@ -49,7 +55,9 @@ def embedding(
     ax.spines[:].set(visible=True, alpha=0.25)
     if line is not None:
         _line(ax, line)
-    if 2 < len(class_names) <= MOST_NAMED:
+    if marks is not None:
+        _marks(ax, marks)
+    elif 2 < len(class_names) <= MOST_NAMED:
         _names(ax, points, true, class_names)
     if named:
         figure.legend(loc="outside lower center", ncols=columns, handletextpad=0.1, columnspacing=1.0)
@@ -78,6 +86,14 @@ def _names(ax: Axes, points: np.ndarray, true: np.ndarray, class_names: Sequence
                 middle[0], middle[1], label(name, 12), ha="center", va="center", fontsize=8, fontweight="bold"
             )
             text.set(color=INK, path_effects=halo)
+
+
+def _marks(ax: Axes, marks: np.ndarray) -> None:
+    """Numbers in discs."""
+    ax.plot(*marks.T, "o", color=PAPER, markeredgecolor=INK, markersize=12, markeredgewidth=1.1, zorder=5)
+    for number, (x, y) in enumerate(marks):
+        text = ax.text(x, y, str(number), ha="center", va="center_baseline", fontsize=7.5, fontweight="bold", zorder=6)
+        text.set(color=INK)
 
 
 def _line(ax: Axes, line: Mapping[str, Any]) -> None:

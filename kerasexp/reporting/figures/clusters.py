@@ -1,0 +1,228 @@
+"""What clusters hold, how they came about, and what they are worth beside the published ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from kerasexp.reporting.figures.curves import HEIGHT, History, mark_stages
+from kerasexp.reporting.figures.samples import LARGEST, mosaic, picture, tile
+from kerasexp.reporting.figures.style import BLUE, GREEN, INK, ORANGE, RED, WIDTH, axes, canvas, drawn, label, labels
+
+WIDE = 20  # the largest value over the smallest, from which an axis is logarithmic
+
+
+@drawn
+def f1_beside(per_class: Sequence[Mapping[str, Any]], published: Sequence[float | None]) -> Figure:
+    """F1 of each class as a bar with its interval, the published one below it.
+
+    Args:
+        per_class: `per_class` of `metrics.json`.
+        published: one per class, from 0 to 1; None where there is none.
+    """
+    figure, ax = axes(height=0.9 + 0.42 * len(per_class))
+    rows = np.arange(len(per_class))
+    values = np.array([row["f1"]["value"] for row in per_class])
+    low, high = np.array([row["f1"]["interval"] for row in per_class]).T
+    ax.barh(rows - 0.2, values, height=0.36, color=BLUE, alpha=0.85, label="ours, 95 % interval")
+    errors = [np.maximum(values - low, 0), np.maximum(high - values, 0)]
+    ax.errorbar(values, rows - 0.2, xerr=errors, fmt="none", ecolor=INK, elinewidth=1.1, capsize=2)
+    theirs = np.array([np.nan if value is None else value for value in published])
+    ax.barh(rows + 0.2, theirs, height=0.36, color=ORANGE, alpha=0.55, label="published")
+    for row, (ours, other) in enumerate(zip(values, theirs, strict=True)):
+        ax.text(1.03, row - 0.2, f"{ours:.3f}", va="center_baseline", fontsize=8)
+        if not np.isnan(other):
+            ax.text(1.03, row + 0.2, f"{other:.3f}", va="center_baseline", fontsize=8, alpha=0.7)
+    ax.set_yticks(rows, labels([row["name"] for row in per_class]))
+    ax.set_xlabel("F1")
+    ax.set_xlim(0, 1.14)
+    ax.set_xticks(np.linspace(0, 1, 6))
+    ax.invert_yaxis()
+    ax.grid(False, axis="y")
+    ax.tick_params(axis="y", length=0)
+    figure.legend(loc="outside upper left", ncols=2)
+    return figure
+
+
+@drawn
+def loss_part(history: History, column: str, stages: Sequence[tuple[int, str]] = ()) -> Figure:
+    """One part of the loss over epochs, after training images and, if there is one, validation.
+
+    Args:
+        history: columns of `history.csv` by name; where alpha changes it stands above the epochs.
+        column: `reconstruction_loss` or `clustering_loss`.
+        stages: first epoch and name of each stage, for a training of several.
+    """
+    figure, ax = axes(HEIGHT)
+    epochs = np.asarray(history["epoch"])
+    few = {"marker": "o", "markersize": 3.5} if len(epochs) <= 15 else {}
+    ax.plot(epochs, history[column], color=BLUE, label="mean over the epoch", **few)
+    if f"val_{column}" in history:
+        ax.plot(epochs, history[f"val_{column}"], color=ORANGE, label="all images after it", **few)
+        ax.legend(loc="best")
+    _scale(ax, np.concatenate([history[column], history.get(f"val_{column}", [])]))
+    ax.set_ylabel(column.replace("_", " "))
+    _epochs(ax, epochs)
+    mark_stages(ax, stages)
+    if len(set(history["alpha"])) > 1 and len(stages) <= 1:
+        _alphas_above(ax, epochs, history["alpha"])
+    return figure
+
+
+@drawn
+def alpha(history: History) -> Figure:
+    """Alpha over the epochs that cluster, on a logarithmic scale where it spans much."""
+    figure, ax = axes(HEIGHT)
+    epochs, values = np.asarray(history["epoch"]), np.asarray(history["alpha"], float)
+    ax.plot(epochs, values, color=GREEN, marker="o", markersize=3)
+    _scale(ax, values)
+    ax.set_ylabel("alpha")
+    _epochs(ax, epochs)
+    return figure
+
+
+@drawn
+def members(
+    images: np.ndarray, clusters: Sequence[int], real: Sequence[str] | None, predicted: Sequence[str] | None
+) -> Figure:
+    """Random members of each cluster, a row for each, green where the cluster's label is theirs and red where not.
+
+    Args:
+        images: uint8 `[n, height, width, channels]`, cluster by cluster. Colour images keep their colours, and their
+            frame is green or red.
+        clusters: of each image.
+        real: class of each image; None without labels.
+        predicted: label of each image's cluster; None without labels.
+    """
+    rows = list(dict.fromkeys(clusters))
+    columns = max(list(clusters).count(cluster) for cluster in rows)
+    left, gap, text = 0.75, 0.08, 0.17 if real is not None else 0.06  # inches
+    column = (WIDTH - left) / columns
+    side = min(column - gap, 0.62 if len(rows) <= 12 else 0.42)
+    figure, ax = canvas(height=len(rows) * (side + text + gap))
+    place = dict.fromkeys(rows, 0)
+    for number, (image, cluster) in enumerate(zip(images, clusters, strict=True)):
+        x = left + place[cluster] * column + (column - side) / 2
+        y = rows.index(cluster) * (side + text + gap) + text
+        place[cluster] += 1
+        right = real is None or predicted is None or real[number] == predicted[number]
+        colour = INK if real is None else GREEN if right else RED
+        shown = tile(image) if image.shape[-1] == 3 else _tinted(image, colour)
+        height, width = (side * length / max(shown.shape[:2]) for length in shown.shape[:2])
+        box = (x + (side - width) / 2, x + (side + width) / 2, y + (side + height) / 2, y + (side - height) / 2)
+        ax.imshow(shown, extent=box, aspect="auto")
+        frame = [box[0], box[1], box[1], box[0], box[0]], [box[2], box[2], box[3], box[3], box[2]]
+        ax.plot(*frame, color=colour, linewidth=1.6 if image.shape[-1] == 3 else 0.5, solid_joinstyle="miter")
+        if real is not None and predicted is not None:
+            words = f"real: {label(real[number], 7)}, pred: {label(predicted[number], 7)}"
+            ax.text(x + side / 2, y - 0.03, words, fontsize=5.8, ha="center", va="bottom", color=colour)
+    for row, cluster in enumerate(rows):
+        y = row * (side + text + gap) + text + side / 2
+        ax.text(0.02, y, f"Cluster: {cluster}", fontsize=8, va="center")
+    return figure
+
+
+@drawn
+def reconstructions(originals: np.ndarray, reconstructed: np.ndarray) -> Figure:
+    """Images in the upper row, what the decoder makes of their embeddings below: uint8 arrays of one shape."""
+    tiles = [tile(image) for image in (*originals, *reconstructed)]
+    return picture(mosaic(tiles, len(originals)))
+
+
+@drawn
+def representatives(images: np.ndarray, captions: Sequence[str]) -> Figure:
+    """The decoded representatives, each with its caption above.
+
+    Args:
+        images: uint8 `[clusters, height, width, channels]`.
+        captions: one per cluster.
+    """
+    columns = min(10, len(images)) if len(images) != 12 else 6
+    gap, text = 0.08, 0.2
+    side = min((WIDTH + gap) / columns - gap, 0.8)
+    rows = -(-len(images) // columns)
+    figure, ax = canvas(height=rows * (side + gap + text), width=columns * (side + gap) - gap)
+    for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        x, y = (number % columns) * (side + gap), (number // columns) * (side + gap + text) + text
+        ax.text(x + side / 2, y - 0.03, caption, fontsize=7, ha="center", va="bottom")
+        ax.imshow(tile(image), extent=(x, x + side, y + side, y), aspect="auto")
+    return figure
+
+
+@drawn
+def accuracy_by_setting(rows: Sequence[Mapping[str, Any]], setting: str) -> Figure:
+    """Accuracy of groups of runs that differ in one setting: our seeds as points, their mean, the published bar.
+
+    Args:
+        rows: for each value of the setting its `name` as shown, `ours` (accuracies from 0 to 1, one per seed; may be
+            empty) and `published` (from 0 to 1, or None).
+        setting: its name, for the axis.
+    """
+    figure, ax = axes(height=3.1)
+    places = np.arange(len(rows))
+    theirs = [np.nan if row["published"] is None else row["published"] for row in rows]
+    ax.bar(places, theirs, width=0.62, color=ORANGE, alpha=0.45, label="published")
+    one_seed = True
+    for place, row in zip(places, rows, strict=True):
+        ours = np.asarray(row["ours"], float)
+        if not len(ours):
+            continue
+        one_seed &= len(ours) == 1
+        # beside each other in the order of the runs: equal scores would hide each other
+        shift = np.linspace(-0.2, 0.2, len(ours)) if len(ours) > 1 else np.zeros(1)
+        ax.plot(place + shift, ours, "o", color=BLUE, markersize=4, alpha=0.85, zorder=3)
+        ax.plot([place - 0.31, place + 0.31], [ours.mean()] * 2, color=BLUE, linewidth=1.6, zorder=4)
+        highest = max(ours.max(), 0 if row["published"] is None else row["published"])
+        ax.text(place, highest + 0.025, f"{100 * ours.mean():.1f}", ha="center", fontsize=8, color=BLUE)
+    ax.plot([], [], "o-", color=BLUE, markersize=4, label="ours" if one_seed else "our seeds and their mean")
+    ax.set_xticks(places, labels([str(row["name"]) for row in rows], 12))
+    ax.set_xlabel(setting)
+    ax.set_ylabel("accuracy")
+    ax.set_ylim(0, 1.06)
+    ax.set_yticks(np.linspace(0, 1, 6))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
+    ax.grid(False, axis="x")
+    ax.tick_params(axis="x", length=0)
+    figure.legend(loc="outside upper left", ncols=2)
+    return figure
+
+
+def _tinted(image: np.ndarray, colour: str) -> np.ndarray:
+    """A grey image as ink of one colour on transparent paper: float `[height, width, 4]`, of at most 64 pixels."""
+    grey = tile(image, LARGEST)[..., 0] / 255
+    return np.dstack([np.broadcast_to(to_rgb(colour), (*grey.shape, 3)), grey])
+
+
+def _scale(ax: Axes, values: Sequence[float] | np.ndarray) -> None:
+    """From zero, or logarithmic where the values span much."""
+    finite = np.asarray(values, float)
+    finite = finite[np.isfinite(finite)]
+    positive = finite[finite > 0]
+    if len(positive) == len(finite) > 0 and positive.max() > WIDE * positive.min():
+        ax.set_yscale("log")
+        ax.yaxis.set_minor_formatter(NullFormatter())
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    else:
+        ax.set_ylim(0, 1.06 * finite.max() if len(positive) else 1)
+
+
+def _epochs(ax: Axes, epochs: np.ndarray) -> None:
+    ax.set_xlabel("epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    if len(epochs) == 1:
+        ax.set_xlim(epochs[0] - 1, epochs[0] + 1)
+
+
+def _alphas_above(ax: Axes, epochs: np.ndarray, alphas: Sequence[float]) -> None:
+    """A second axis that tells alpha at a few epochs."""
+    chosen = np.unique(np.linspace(0, len(epochs) - 1, 6).round().astype(int))
+    above = ax.secondary_xaxis("top")
+    above.set_xticks(epochs[chosen], [f"{alphas[place]:.3g}" for place in chosen])
+    above.set_xlabel("alpha")
+    above.spines[:].set_visible(False)

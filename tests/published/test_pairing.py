@@ -1,0 +1,92 @@
+"""Paired intervals against the exact variance of a paired difference."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from kerasexp import files
+from kerasexp.published.pairing import paired_interval
+from kerasexp.published.results import Results
+
+N = 2000
+
+
+def _run(folder: Path, predicted: np.ndarray, order: np.ndarray | None = None, digest: str = "d") -> Results:
+    order = np.arange(N) if order is None else order
+    folder.mkdir()
+    files.write_npz(
+        folder / "predictions.npz",
+        test_probabilities=np.eye(4, dtype=np.float32)[predicted][order],
+        test_labels=(np.arange(N) % 4)[order],
+        test_index=order,
+    )
+    return Results({"data": {"digest": digest}}, folder=folder)
+
+
+@pytest.fixture
+def predictions() -> tuple[np.ndarray, np.ndarray]:
+    """The second repeats most mistakes of the first and adds some."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(N) % 4
+    first = np.where(generator.random(N) < 0.8, labels, (labels + 1) % 4)
+    second = np.where((first == labels) & (generator.random(N) < 0.05), (labels + 2) % 4, first)
+    return first, second
+
+
+def test_the_interval_of_an_accuracy_is_that_of_the_discordant_images(
+    tmp_path: Path, predictions: tuple[np.ndarray, np.ndarray]
+) -> None:
+    first, second = predictions
+    found = paired_interval("test.accuracy", _run(tmp_path / "a", first), _run(tmp_path / "b", second))
+    assert found is not None
+    labels = np.arange(N) % 4
+    share = np.mean((first == labels) != (second == labels))
+    value = np.mean(first == labels) - np.mean(second == labels)
+    half = 1.96 * math.sqrt((share - value**2) / N)
+    assert found[0] == pytest.approx(value)
+    assert found[1] == pytest.approx((value - half, value + half), abs=0.1 * half)
+
+
+def test_macro_f1_and_images_in_another_order(tmp_path: Path, predictions: tuple[np.ndarray, np.ndarray]) -> None:
+    first, second = predictions
+    order = np.random.default_rng(1).permutation(N)
+    found = paired_interval("test.macro.f1", _run(tmp_path / "a", first), _run(tmp_path / "b", second, order))
+    assert found is not None
+    labels = np.arange(N) % 4
+    expected = f1_score(labels, first, average="macro") - f1_score(labels, second, average="macro")
+    assert found[0] == pytest.approx(expected)
+    assert found[1][0] < expected < found[1][1]
+
+
+def test_what_cannot_be_paired(tmp_path: Path, predictions: tuple[np.ndarray, np.ndarray]) -> None:
+    first, second = (_run(tmp_path / name, made) for name, made in zip("ab", predictions, strict=True))
+    other = _run(tmp_path / "c", predictions[0], digest="other data")
+    assert paired_interval("test.loss", first, second) is None
+    assert paired_interval("test.accuracy", first, other) is None
+    assert paired_interval("test.accuracy", first, Results({"data": {"digest": "d"}})) is None
+
+
+def test_a_clustering_is_judged_by_its_mapped_labels(
+    tmp_path: Path, predictions: tuple[np.ndarray, np.ndarray]
+) -> None:
+    runs = []
+    for name, mapped in zip("ab", predictions, strict=True):
+        (tmp_path / name).mkdir()
+        files.write_npz(
+            tmp_path / name / "predictions.npz",
+            test_probabilities=np.eye(7, dtype=np.float32)[mapped + 3],
+            test_labels=np.arange(N) % 4,
+            test_index=np.arange(N),
+            clusters=mapped + 3,
+            mapped=mapped,
+        )
+        runs.append(Results({"data": {"digest": "d"}}, folder=tmp_path / name))
+    found = paired_interval("test.accuracy", *runs)
+    assert found is not None
+    labels = np.arange(N) % 4
+    assert found[0] == pytest.approx(np.mean(predictions[0] == labels) - np.mean(predictions[1] == labels))
