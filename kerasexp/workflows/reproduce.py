@@ -266,7 +266,7 @@ def _counted(table: str, rows: Sequence[Any]) -> dict[str, Any]:
 
 
 def _line(row: Any) -> dict[str, Any]:
-    from kerasexp.reporting.study import interval_words, value_words
+    from kerasexp.reporting.beside import interval_words, value_words
 
     def words(value: float | None, interval: Any) -> str:
         inside = interval_words(row.claim, interval)
