@@ -103,6 +103,12 @@ def _show(study: dict[str, Any]) -> None:
     if rows:
         print_table([study["study"], *columns[1:]], rows)
         print()
+    faults: dict[str, dict[str, None]] = {}
+    for line in study["lines"]:
+        faults.setdefault(line["model"], {}).update(dict.fromkeys(line["faults"]))
+    for model, names in faults.items():
+        if names:
+            print(f"faults that may explain the differences of {model}: {', '.join(names).replace('_', ' ')}")
     for reason, count in study["without"].items():
         print(f"{count:,} claim{'s'[: count != 1]} without a verdict: {reason}")
     print(f"{study['study']}: " + ", ".join(f"{count:,} {status}" for status, count in study["tally"].items()))

@@ -55,9 +55,16 @@ def _images(experiment: Experiment, known: Sequence[Mapping[str, Any]]) -> float
     copies = experiment.augmentation.copies
     epochs = sum(stage.epochs_for(training, copies) for stage in experiment.training_stages)
     if any(stage.early_stopping for stage in experiment.training_stages):
-        claims = claims_for(experiment.name, experiment.variants)
-        studied = next((claim.value for claim in claims if claim.metric == "epochs_run" and claim.value), None)
+        studied = published_epochs(experiment)
         if studied is None:
             return None
-        epochs = min(epochs, round(studied))
+        epochs = min(epochs, studied)
     return training * max(1, copies) * epochs
+
+
+def published_epochs(experiment: Experiment) -> int | None:
+    """How long the study trained, where early stopping decides the end of a run as published."""
+    if experiment.recipe != "published":
+        return None
+    claims = claims_for(experiment.name, experiment.variants)
+    return next((round(claim.value) for claim in claims if claim.metric == "epochs_run" and claim.value), None)

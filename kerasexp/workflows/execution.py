@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasexp import files, published
+from kerasexp import files
 from kerasexp.config.schema import Experiment
 from kerasexp.data.dataset import Dataset
 from kerasexp.errors import Interrupted, KerasexpError
@@ -22,6 +22,7 @@ from kerasexp.runs import Run
 from kerasexp.training.progress import Progress
 from kerasexp.training.stages import freeze
 from kerasexp.training.trainer import Outcome, train
+from kerasexp.workflows.estimate import published_epochs
 from kerasexp.workflows.evaluate import evaluate_run
 from kerasexp.workflows.pretrained import load_all
 
@@ -45,7 +46,7 @@ def execute(
             dataset,
             progress,
             max_seconds,
-            _published_epochs(experiment),
+            published_epochs(experiment),
             lambda model: load_all(model, pretrained),
         )
         _record(run, outcome)
@@ -143,11 +144,3 @@ def _save_models(run: Run, experiment: Experiment, dataset: Dataset, outcome: Ou
     run.path("best.keras").unlink(missing_ok=True)
     if experiment.weights == "last" and best[1] != last[1]:
         save("best.keras", *best)
-
-
-def _published_epochs(experiment: Experiment) -> int | None:
-    """How long the study trained, for the estimate of a run that ends by early stopping."""
-    if experiment.recipe != "published":
-        return None
-    claims = published.claims_for(experiment.name, experiment.variants)
-    return next((round(claim.value) for claim in claims if claim.metric == "epochs_run" and claim.value), None)

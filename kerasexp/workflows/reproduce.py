@@ -58,8 +58,8 @@ def reproduce(
     Returns:
         `studies`, a dictionary for each: `study`, `page` (path of `study.html`, with `study.json` beside it), `tally`
         (how many claims have which verdict), `lines` (the table: `model`, `claim`, `published`, `ours`, `verdict`,
-        `why`), `without` (why other claims have no verdict, and how many each) and `plan` (what became of each run:
-        `run`, `what`, `reason`, `folder`, `seconds`).
+        `why`, and the `faults` that may explain a difference), `without` (why other claims have no verdict, and how
+        many each) and `plan` (what became of each run: `run`, `what`, `reason`, `folder`, `seconds`).
 
     Raises:
         UsageError: for an unknown study or name, or if nothing is left to run.
@@ -238,40 +238,53 @@ def _planned(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _lines(rows: Sequence[Any]) -> list[dict[str, str]]:
+def _lines(rows: Sequence[Any]) -> list[dict[str, Any]]:
     """The claims with a verdict, model by model; of a table of many, only how many have which."""
-    tables: dict[tuple[str, str], list[Any]] = {}
+    models: dict[str, dict[str, list[Any]]] = {}
     for row in rows:
-        tables.setdefault((_model(row), row.claim.table), []).append(row)
+        models.setdefault(_model(row), {}).setdefault(row.claim.table, []).append(row)
     lines = []
-    for (model, table), members in sorted(tables.items(), key=lambda item: item[0][0]):
-        if len(members) > MANY:
-            counts = Counter(row.status for row in members)
-            verdict = ", ".join(f"{count} {status}" for status, count in counts.most_common())
-            words = {"claim": f"{table}: {len(members)} claims", "published": "", "ours": "", "verdict": verdict}
-            lines.append({"model": model, **words, "why": ""})
-        else:
-            lines += [{"model": model, **_line(row)} for row in members]
+    for model, tables in models.items():
+        for table, members in tables.items():
+            if len(members) > MANY:
+                lines.append({"model": model, **_counted(table, members)})
+            else:
+                lines += [{"model": model, **_line(row)} for row in members]
     return lines
 
 
-def _line(row: Any) -> dict[str, str]:
-    from kerasexp.reporting.study import interval_words, value_words
+def _counted(table: str, rows: Sequence[Any]) -> dict[str, Any]:
+    counts = Counter(row.status for row in rows)
+    return {
+        "claim": f"{table}: {len(rows)} claims",
+        "published": "",
+        "ours": "",
+        "verdict": ", ".join(f"{count} {status}" for status, count in counts.most_common()),
+        "why": "",
+        "faults": list(dict.fromkeys(fault for row in rows for fault in _faults(row))),
+    }
+
+
+def _line(row: Any) -> dict[str, Any]:
+    from kerasexp.reporting.beside import interval_words, value_words
 
     def words(value: float | None, interval: Any) -> str:
         inside = interval_words(row.claim, interval)
         return value_words(row.claim, value) + (f" ({inside})" if inside else "")
 
-    why = "" if row.status == "reproduced" else row.verdict.reason
-    if row.status == "not reproduced" and row.faults:
-        why += f"; faults: {', '.join(name.replace('_', ' ') for name in row.faults)}"
     return {
         "claim": row.claim.what,
         "published": words(row.published, row.published_interval),
         "ours": words(row.ours, row.ours_interval),
-        "verdict": f"{row.status}{', ' + row.verdict.provisional if row.verdict.provisional else ''}",
-        "why": why,
+        "verdict": ", ".join(filter(None, (row.status, row.verdict.provisional))),
+        "why": "" if row.status == "reproduced" else row.verdict.reason,
+        "faults": _faults(row),
     }
+
+
+def _faults(row: Any) -> list[str]:
+    """What our recipe does wrong, where that may explain a difference."""
+    return list(row.faults) if row.status == "not reproduced" else []
 
 
 def _model(row: Any) -> str:

@@ -46,6 +46,7 @@ def test_where_early_stopping_decides_the_studys_epochs_count(made, tmp_path):
     made(load_experiment("kmnist_cnn", variants=["lr1"]), 20.0, images=4000)
     assert estimate(load_experiment("kmnist_cnn"), tmp_path) == pytest.approx(596 * 1000 * 0.005)
     assert estimate(load_experiment("kmnist_cnn", augment=3), tmp_path) is None  # nobody published it
+    assert estimate(load_experiment("kmnist_cnn", "sound"), tmp_path) is None  # nor this
 
 
 def test_other_data_tells_nothing_of_the_number_of_images(made, tmp_path):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 import kerasexp
 from kerasexp import files
 from kerasexp.errors import UsageError
 from kerasexp.published import claims
-from kerasexp.runs import find_runs
+from kerasexp.runs import create_run, find_runs
 from kerasexp.workflows.reproduce import plan_studies
 
 
@@ -29,6 +31,23 @@ def test_the_plan_is_every_model_of_the_claims_seed_by_seed(small_data, tmp_path
     told = capsys.readouterr().err
     assert f"{len(runs)} runs planned, to do: {len(runs)} runs of unknown length" in told
     assert told.index("runs planned") < told.index("run 1 of")
+
+
+def test_finished_runs_are_held_against_the_claims(trained_run, tmp_path):
+    (planned,) = plan_studies("kmnist", only="kmnist_cnn:lr1", data="mnist5k")["kmnist"]
+    kept = ("kerasexp", "git", "data", "hardware", "precision", "parameters", "epochs_run", "seconds", "images_seen")
+    manifest = {key: trained_run.manifest[key] for key in kept}
+    run = create_run(planned.experiment, tmp_path, **manifest, status="complete")
+    for name in ("metrics.json", "history.csv"):
+        shutil.copy(trained_run.path(name), run.path(name))
+    content = kerasexp.reproduce("kmnist", only="kmnist_cnn:lr1", data="mnist5k", out=tmp_path)
+    (study,) = content["studies"]
+    assert [(one["what"], one["folder"]) for one in study["plan"]] == [("reused", str(run))]
+    line = next(line for line in study["lines"] if line["model"] == "kmnist_cnn")
+    shown = {"claim": "parameters", "published": "1,199,882", "ours": "1,199,882", "verdict": "reproduced"}
+    assert line == {"model": "kmnist_cnn", **shown, "why": "", "faults": []}
+    assert study["tally"]["reproduced"] == len(study["lines"])
+    assert study["without"]["other data"] > 0
 
 
 @pytest.mark.parametrize(
