@@ -82,7 +82,7 @@ def _draw_curves(pictures: Pictures, groups: Sequence[Sequence[Run]], entries: S
         if any(f"val_{metric}" in history for history in histories.values()):
             text = f"Validation {metric} of every run over its epochs."
             pictures.add(f"val_{metric}", curves_of_runs(histories, f"val_{metric}", group_of), text)
-        if any(histories.values()):
+        if any(metric in history for history in histories.values()):
             text = f"Training {metric} of every run over its epochs."
             pictures.add(f"train_{metric}", curves_of_runs(histories, metric, group_of), text)
 
