@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kerasexp.commands.options import DataDir, Debug, Json
+from kerasexp.commands.options import Debug, Json
 from kerasexp.commands.output import print_json, print_table, score
 
 
@@ -28,14 +28,22 @@ def compare(
             rich_help_panel="Output",
         ),
     ] = None,
-    data_dir: DataDir = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where the data lies whose changed images are shown. Default: where the runs found it",
+            rich_help_panel="Data",
+        ),
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Runs side by side: scores, paired tests, cost, settings, changed images, curves, classes, maps.
 
-    Runs of equal settings with different seeds become one line, their mean. No winner is named inside the noise:
-    the difference must hold on the same test images, after Holm's correction over all pairs, and between the seeds.
+    Runs of equal settings with different seeds become one line, their mean.
+
+    No winner is named inside the noise: paired tests on the same images, Holm's correction, seeds.
 
     [bold]Examples[/]
 

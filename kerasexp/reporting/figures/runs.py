@@ -12,6 +12,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from kerasexp.reporting.figures.style import INK, MANY, axes, drawn, label, labels
 
 LINES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)))  # after ten colours the next kind of line
+LONGEST = 52  # letters of a name
+TWO_COLUMNS = 24  # letters up to which two names stand side by side
 
 
 @drawn
@@ -28,8 +30,8 @@ def curves_of_runs(
     """
     group_of = {name: (groups or {}).get(name, name) for name in histories}
     names = list(dict.fromkeys(group_of.values()))
-    legend_rows = -(-len(names) // 2)
-    figure, ax = axes(height=2.7 + 0.19 * legend_rows)
+    columns = 1 if max(len(label(name, LONGEST)) for name in names) > TWO_COLUMNS else 2
+    figure, ax = axes(height=2.7 + 0.19 * -(-len(names) // columns))
     drawn_before: set[str] = set()
     for run, history in histories.items():
         values, name = history.get(column, []), group_of[run]
@@ -40,7 +42,7 @@ def curves_of_runs(
             if several:
                 line.set_linewidth(1.0)
             if name not in drawn_before:
-                line.set_label(label(name, 30))
+                line.set_label(label(name, LONGEST))
             if len(values) <= 15:
                 line.set(marker="o", markersize=3)
             drawn_before.add(name)
@@ -51,9 +53,8 @@ def curves_of_runs(
         ax.set_ylim(top=min(1.0, ax.get_ylim()[1]))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
     else:
-        ax.set_ylim(bottom=0)
-    longest = max(len(label(name, 30)) for name in names)
-    figure.legend(loc="outside lower center", ncols=1 if longest > 24 else 2, columnspacing=1.2)
+        ax.set_ylim(0, 1.03 * ax.get_ylim()[1])
+    figure.legend(loc="outside lower center", ncols=columns, columnspacing=1.2)
     return figure
 
 
@@ -76,7 +77,14 @@ def f1_of_runs(scores: Sequence[Sequence[Mapping[str, Any]]], classes: Sequence[
         errors = [np.maximum(values - low, 0), np.maximum(high - values, 0)]
         colour = MANY[number % len(MANY)]
         ax.errorbar(
-            values, place, xerr=errors, fmt="o", color=colour, markersize=3.5, elinewidth=1.1, label=label(name, 30)
+            values,
+            place,
+            xerr=errors,
+            fmt="o",
+            color=colour,
+            markersize=3.5,
+            elinewidth=1.1,
+            label=label(name, LONGEST),
         )
     for row in rows[:-1]:
         ax.axhline(row + 0.5, color=INK, alpha=0.13, linewidth=0.6)
@@ -86,6 +94,6 @@ def f1_of_runs(scores: Sequence[Sequence[Mapping[str, Any]]], classes: Sequence[
     ax.set_ylim(len(classes) - 0.5, -0.5)
     ax.grid(False, axis="y")
     ax.tick_params(axis="y", length=0)
-    longest = max(len(label(name, 30)) for name in names)
-    figure.legend(loc="outside upper left", ncols=1 if longest > 24 else 2, columnspacing=1.2)
+    columns = 1 if max(len(label(name, LONGEST)) for name in names) > TWO_COLUMNS else 2
+    figure.legend(loc="outside upper left", ncols=columns, columnspacing=1.2)
     return figure
