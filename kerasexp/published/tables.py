@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,9 +12,10 @@ from kerasexp.config.faults import touched
 from kerasexp.config.schema import Experiment
 from kerasexp.evaluation.statistics import Interval, prediction_interval
 from kerasexp.published.claim import Claim
-from kerasexp.published.claims import claims, claims_for, probe
+from kerasexp.published.claims import claims, probe
 from kerasexp.published.comparison import comparable, remarks
 from kerasexp.published.results import Results
+from kerasexp.published.rows import nearest_model
 from kerasexp.published.several import judge_several
 from kerasexp.published.verdicts import ENOUGH_SEEDS, Verdict, judge, judge_statement
 from kerasexp.runs import Run
@@ -93,14 +93,9 @@ class Candidate:
     results: Results
 
     @functools.cached_property
-    def model(self) -> tuple[str, tuple[str, ...]]:
-        """Experiment and variants of the published model that it is a run of, or that comes nearest."""
-        experiment = self.experiment
-        for many in range(len(experiment.variants), -1, -1):
-            for variants in itertools.combinations(experiment.variants, many):
-                if claims_for(experiment.name, variants):
-                    return experiment.name, tuple(sorted(variants))
-        return experiment.name, experiment.variants
+    def variants(self) -> tuple[str, ...] | None:
+        """Of the published model that it is a run of, or that comes nearest."""
+        return nearest_model(self.experiment)
 
     def reasons(self, claim: Claim) -> tuple[str, ...]:
         return comparable(self.experiment, self.results.manifest, claim)
@@ -218,11 +213,16 @@ def _about(claim: Claim, one: Candidate) -> bool:
 
 def _nearest(claim: Claim, one: Candidate) -> bool:
     """Whether a run that is not comparable is worth showing beside the claim."""
-    return claim.experiment is None or (claim.experiment, claim.variants) == one.model
+    return claim.experiment is None or (claim.experiment, claim.variants) == (one.experiment.name, one.variants)
 
 
 def _on_its_data(claim: Claim, one: Candidate) -> bool:
-    return any(known.data == claim.data for known in claims_for(*one.model))
+    return (one.experiment.name, claim.data) in _data_of_models(claim.study)
+
+
+@functools.cache
+def _data_of_models(study: str) -> frozenset[tuple[str | None, str]]:
+    return frozenset((claim.experiment, claim.data) for claim in claims(study))
 
 
 def _one_per_seed(found: Iterable[Candidate]) -> list[Candidate]:
