@@ -91,6 +91,7 @@ class Candidate:
     run: Run
     experiment: Experiment
     results: Results
+    _known: dict[tuple[str | None, tuple[str, ...]], tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def variants(self) -> tuple[str, ...] | None:
@@ -98,7 +99,13 @@ class Candidate:
         return nearest_model(self.experiment)
 
     def reasons(self, claim: Claim) -> tuple[str, ...]:
-        return comparable(self.experiment, self.results.manifest, claim)
+        """Of `comparable`; what is claimed of a whole training needs the same whatever the metric."""
+        if claim.scope != "training":
+            return comparable(self.experiment, self.results.manifest, claim)
+        model = claim.experiment, claim.variants
+        if model not in self._known:
+            self._known[model] = comparable(self.experiment, self.results.manifest, claim)
+        return self._known[model]
 
     def measured(self, claim: Claim, reasons: tuple[str, ...] = ()) -> Measured:
         one = self.experiment
@@ -136,14 +143,12 @@ def study_rows(study: str, runs: Sequence[Run]) -> list[StudyRow]:
         UsageError: for an unknown study.
         DataError: if a run folder is damaged.
     """
-    known = candidates(study, runs)
-    rows = []
-    for claim in claims(study):
-        if claim.scope == "several":
-            rows.append(_several(claim, known))
-        else:
-            rows.append(_row(claim, known))
-    return rows
+    return rows_of(study, candidates(study, runs))
+
+
+def rows_of(study: str, known: Sequence[Candidate]) -> list[StudyRow]:
+    """The same, of runs that were read before: those of `candidates`."""
+    return [(_several if claim.scope == "several" else _row)(claim, known) for claim in claims(study)]
 
 
 def tally(rows: Iterable[StudyRow]) -> dict[str, int]:

@@ -14,7 +14,7 @@ from kerasexp.config.faults import FAULTS
 from kerasexp.errors import DataError
 from kerasexp.published.answers import Answer, answers, model_name
 from kerasexp.published.claims import source, title
-from kerasexp.published.tables import STATUSES, Measured, StudyRow, study_rows, tally
+from kerasexp.published.tables import STATUSES, Measured, StudyRow, candidates, rows_of, tally
 from kerasexp.published.words import metric_words
 from kerasexp.reporting.beside import SYMBOLS, interval_words, value_words
 from kerasexp.reporting.page import templates
@@ -97,8 +97,9 @@ def write_study(study: str, runs: Sequence[Run], folder: Path, plan: Sequence[Ma
         UsageError: for an unknown study.
         DataError: if a run folder is damaged, or the folder cannot be written to.
     """
-    rows = study_rows(study, runs)
-    found = answers(study, rows, runs)
+    known = candidates(study, runs)
+    rows = rows_of(study, known)
+    found = answers(study, rows, known)
     content = {
         "study": study,
         "title": title(study),
@@ -135,7 +136,7 @@ def write_study(study: str, runs: Sequence[Run], folder: Path, plan: Sequence[Ma
 
 
 def row_json(row: StudyRow) -> dict[str, Any]:
-    """A row as `study.json` holds it: nothing but numbers, words, lists and dictionaries."""
+    """A row as `study.json` holds it; what its runs ran stands there once, in `runs`."""
     claim = row.claim.model_dump(mode="json", exclude_defaults=True, exclude={"check", "contrasts"})
     return {
         "claim": {"what": row.claim.what, **claim},
@@ -146,8 +147,8 @@ def row_json(row: StudyRow) -> dict[str, Any]:
         "ours_interval": row.ours_interval,
         "verdict": dataclasses.asdict(row.verdict) if row.verdict else None,
         "reasons": row.reasons,
-        "comparable": [dataclasses.asdict(one) for one in row.comparable],
-        "others": [dataclasses.asdict(one) for one in row.others],
+        "comparable": [{"run": one.run, "seed": one.seed, "value": one.value} for one in row.comparable],
+        "others": [{"run": one.run, "value": one.value, "reasons": one.reasons} for one in row.others],
         "faults": row.faults,
         "remarks": row.remarks,
     }
