@@ -67,6 +67,7 @@ class Table:
         lines: heading and cells; None where there is no claim.
         tally: how many claims have which status.
         differing: those that were not reproduced.
+        faults: of the recipes behind those.
         undecided: reasons why others could not be told, and how many share each.
     """
 
@@ -77,6 +78,7 @@ class Table:
     lines: tuple[tuple[str, tuple[Entry | None, ...]], ...]
     tally: dict[str, int]
     differing: tuple[Entry, ...]
+    faults: tuple[str, ...]
     undecided: tuple[tuple[str, int], ...]
 
 
@@ -109,13 +111,15 @@ def write_study(study: str, runs: Sequence[Run], folder: Path, plan: Sequence[Ma
         "runs": _runs(rows),
         "plan": [dict(one) for one in plan or ()],
     }
+    tables = _tables(rows, _class_names(runs))
     page = templates().get_template("study.html")
     text = page.render(
         **content,
         statuses=STATUSES,
         marks=MARKS,
         answers=found,
-        tables=_tables(rows, _class_names(runs)),
+        tables=tables,
+        cells=_cells(tables),
         faults=_faults(rows),
         reasons=_why_not(rows),
         remarks=tuple(dict.fromkeys(remark for row in rows for remark in row.remarks)),
@@ -234,6 +238,15 @@ def _tables(rows: Sequence[StudyRow], class_names: Mapping[str, Sequence[str]]) 
     return sorted(found, key=lambda table: table.kind != "statements")
 
 
+def _cells(tables: Sequence[Table]) -> dict[str, int]:
+    """How many cells of confusion matrices have which status: most are near 0, and easy to meet."""
+    found: Counter[str] = Counter()
+    for table in tables:
+        if table.kind == "matrix":
+            found.update(table.tally)
+    return {status: found[status] for status in STATUSES if found[status]}
+
+
 def _numbers(name: str, rows: Sequence[StudyRow]) -> Table:
     entries = [_entry(row) for row in rows]
     heads = tuple(dict.fromkeys(entry.model for entry in entries))
@@ -279,6 +292,7 @@ def _table(
     lines: tuple[tuple[str, tuple[Entry | None, ...]], ...],
     entries: Sequence[Entry],
 ) -> Table:
+    differing = () if kind == "statements" else tuple(one for one in entries if one.status == "not reproduced")
     where = ("; ".join(filter(None, (one.row.claim.source, one.row.claim.protocol))) for one in entries)
     undecided = Counter(_gist(one.note) for one in entries if one.status == "cannot tell")
     return Table(
@@ -288,13 +302,16 @@ def _table(
         heads,
         lines,
         tally(one.row for one in entries),
-        tuple(one for one in entries if one.status == "not reproduced" and kind != "statements"),
+        differing,
+        tuple(dict.fromkeys(fault for one in differing for fault in one.row.faults)),
         tuple(undecided.most_common()) if kind != "statements" else (),
     )
 
 
 def _entry(row: StudyRow) -> Entry:
     ours, interval = row.ours, row.ours_interval
+    if interval and interval[0] == interval[1]:
+        interval = None
     if ours is None and not row.comparable and row.others:  # marked as not comparable
         ours = row.others[0].value
     words = "" if ours is None else value_words(row.claim, ours)
