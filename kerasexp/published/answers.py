@@ -8,10 +8,9 @@ from collections.abc import Sequence
 
 from kerasexp.evaluation.statistics import Interval
 from kerasexp.published.claim import Claim
-from kerasexp.published.claims import probe, questions
+from kerasexp.published.claims import probe, published_number, questions
 from kerasexp.published.question import Question
-from kerasexp.published.tables import Candidate, StudyRow, candidates, runs_of, tally
-from kerasexp.runs import Run
+from kerasexp.published.tables import Candidate, StudyRow, runs_of, tally
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,18 +64,14 @@ class Answer:
         return any(cell.ours is not None for cell in cells) or any(row.verdict for row in self.statements)
 
 
-def answers(study: str, rows: Sequence[StudyRow], runs: Sequence[Run]) -> list[Answer]:
+def answers(study: str, rows: Sequence[StudyRow], known: Sequence[Candidate]) -> list[Answer]:
     """Every question of a study with our numbers, in the order of the study's file.
 
     Args:
         study: its name.
-        rows: of `study_rows`.
-        runs: those that the rows are of.
-
-    Raises:
-        DataError: if a run folder is damaged.
+        rows: of `rows_of`.
+        known: the runs that the rows are of.
     """
-    known = candidates(study, runs)
     return [_answer(study, question, rows, known) for question in questions(study)]
 
 
@@ -105,8 +100,8 @@ def model_name(claim: Claim) -> str:
 def _cell(study: str, model: str, metric: str, rows: Sequence[StudyRow], known: Sequence[Candidate]) -> Cell:
     data = probe(study, model).data
     of_metric = [row for row in rows if row.claim.metric == metric and row.claim.data == data]
-    wanted = [row for row in of_metric if model_name(row.claim) == model]
-    row = next(iter(wanted or [row for row in of_metric if not row.claim.experiment]), None)
+    published = published_number(study, model, metric)
+    row = next((row for row in of_metric if row.claim == published or not (published or row.claim.experiment)), None)
     if row is not None:
         value, interval, seeds = row.ours, row.ours_interval, len(row.comparable)
         if value is not None or not row.others:

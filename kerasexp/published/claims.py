@@ -274,6 +274,21 @@ def probe(study: str, model: str) -> Claim:
     )
 
 
+@functools.cache
+def published_number(study: str, model: str, metric: str) -> Claim | None:
+    """What a study published of one number; from the author's own output where the report prints it too.
+
+    Args:
+        study: its name.
+        model: experiment and variants, as `Claim.compares` names them.
+        metric: as in `Results.value`.
+    """
+    experiment, *variants = model.split(" + ")
+    wanted = (experiment, tuple(variants), metric)
+    found = [claim for claim in claims(study) if (claim.experiment, claim.variants, claim.metric) == wanted]
+    return min(found, key=lambda claim: claim.provenance != "O", default=None)
+
+
 def study_data(study: str, data: str) -> StudyData:
     """The images of one of a study's data sets."""
     return next(one for one in _study(study).data if one.name == data)

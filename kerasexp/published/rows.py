@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
+from kerasexp.config.loading import experiment_names, load_experiment
 from kerasexp.config.schema import Experiment
 from kerasexp.evaluation.statistics import Interval
 from kerasexp.published.claim import Claim
-from kerasexp.published.claims import claims_for
+from kerasexp.published.claims import claims, claims_for, studies
 from kerasexp.published.comparison import comparable, remarks
 from kerasexp.published.results import Results
 from kerasexp.published.verdicts import Verdict, judge, judge_statement
@@ -57,17 +58,27 @@ def rows(run: Run) -> list[Row]:
     """
     experiment, results = run.experiment, Results.of(run)
     notes = remarks(results.manifest)
-    found = _nearest(experiment)
+    variants = nearest_model(experiment)
+    found = () if variants is None else claims_for(experiment.name, variants)
     return [_row(claim, results, comparable(experiment, results.manifest, claim), notes) for claim in found]
 
 
-def _nearest(experiment: Experiment) -> tuple[Claim, ...]:
-    """The claims about the experiment with all its variants, or with as many of them as were published."""
+def nearest_model(experiment: Experiment) -> tuple[str, ...] | None:
+    """The variants of the published model that a run is of or comes nearest to; None if the study has no such model.
+
+    That is the one with all of its variants, or with as many of them as were published; for an experiment that was only
+    published with variants, the one that its own settings equal.
+    """
     for many in range(len(experiment.variants), -1, -1):
         for variants in itertools.combinations(experiment.variants, many):
-            if found := claims_for(experiment.name, variants):
-                return found
-    return ()
+            if claims_for(experiment.name, variants):
+                return tuple(sorted(variants))
+    if experiment.study not in studies() or experiment.name not in experiment_names():
+        return None
+    models = {claim.variants: None for claim in claims(experiment.study) if claim.experiment == experiment.name}
+    bare = load_experiment(experiment.name, "published").settings()
+    equal = (one for one in models if load_experiment(experiment.name, "published", one).settings() == bare)
+    return next(equal, None)
 
 
 def _row(claim: Claim, results: Results, reasons: tuple[str, ...], notes: tuple[str, ...]) -> Row:

@@ -17,7 +17,7 @@ from scipy import special
 
 from kerasexp.evaluation.statistics import Interval, difference_interval, prediction_half_width
 from kerasexp.published.claim import Claim, Contrast
-from kerasexp.published.claims import claims
+from kerasexp.published.claims import published_number
 from kerasexp.published.pairing import paired_interval
 from kerasexp.published.results import Results
 from kerasexp.published.verdicts import ENOUGH_SEEDS, Verdict, provisional, too_few
@@ -243,7 +243,7 @@ def _shown(contrast: Contrast, one: Difference) -> str:
 
 def _published(study: str, contrast: Contrast, one: Difference) -> str:
     """Whether the published difference lay outside the noise at all, in words."""
-    first, second = (_published_number(study, model, contrast.metric) for model in (one.first, one.second))
+    first, second = (published_number(study, model, contrast.metric) for model in (one.first, one.second))
     if first is None or first.value is None or second is None or second.value is None:
         return ""
     gap = first.value - second.value
@@ -257,12 +257,6 @@ def _published(study: str, contrast: Contrast, one: Difference) -> str:
         return words
     noise = _amount(contrast.metric, half).removeprefix("+")
     return f"{words}, {'outside' if abs(gap) > half else 'inside'} the noise of one run each (±{noise})"
-
-
-def _published_number(study: str, model: str, metric: str) -> Claim | None:
-    experiment, *variants = model.split(" + ")
-    wanted = (experiment, tuple(variants), metric)
-    return next((one for one in claims(study) if (one.experiment, one.variants, one.metric) == wanted), None)
 
 
 def _amount(metric: str, amount: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,9 +12,10 @@ from kerasexp.config.faults import touched
 from kerasexp.config.schema import Experiment
 from kerasexp.evaluation.statistics import Interval, prediction_interval
 from kerasexp.published.claim import Claim
-from kerasexp.published.claims import claims, claims_for, probe
+from kerasexp.published.claims import claims, probe
 from kerasexp.published.comparison import comparable, remarks
 from kerasexp.published.results import Results
+from kerasexp.published.rows import nearest_model
 from kerasexp.published.several import judge_several
 from kerasexp.published.verdicts import ENOUGH_SEEDS, Verdict, judge, judge_statement
 from kerasexp.runs import Run
@@ -91,19 +91,21 @@ class Candidate:
     run: Run
     experiment: Experiment
     results: Results
+    _known: dict[tuple[str | None, tuple[str, ...]], tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
-    def model(self) -> tuple[str, tuple[str, ...]]:
-        """Experiment and variants of the published model that it is a run of, or that comes nearest."""
-        experiment = self.experiment
-        for many in range(len(experiment.variants), -1, -1):
-            for variants in itertools.combinations(experiment.variants, many):
-                if claims_for(experiment.name, variants):
-                    return experiment.name, tuple(sorted(variants))
-        return experiment.name, experiment.variants
+    def variants(self) -> tuple[str, ...] | None:
+        """Of the published model that it is a run of, or that comes nearest."""
+        return nearest_model(self.experiment)
 
     def reasons(self, claim: Claim) -> tuple[str, ...]:
-        return comparable(self.experiment, self.results.manifest, claim)
+        """Of `comparable`; what is claimed of a whole training needs the same whatever the metric."""
+        if claim.scope != "training":
+            return comparable(self.experiment, self.results.manifest, claim)
+        model = claim.experiment, claim.variants
+        if model not in self._known:
+            self._known[model] = comparable(self.experiment, self.results.manifest, claim)
+        return self._known[model]
 
     def measured(self, claim: Claim, reasons: tuple[str, ...] = ()) -> Measured:
         one = self.experiment
@@ -141,14 +143,12 @@ def study_rows(study: str, runs: Sequence[Run]) -> list[StudyRow]:
         UsageError: for an unknown study.
         DataError: if a run folder is damaged.
     """
-    known = candidates(study, runs)
-    rows = []
-    for claim in claims(study):
-        if claim.scope == "several":
-            rows.append(_several(claim, known))
-        else:
-            rows.append(_row(claim, known))
-    return rows
+    return rows_of(study, candidates(study, runs))
+
+
+def rows_of(study: str, known: Sequence[Candidate]) -> list[StudyRow]:
+    """The same, of runs that were read before: those of `candidates`."""
+    return [(_several if claim.scope == "several" else _row)(claim, known) for claim in claims(study)]
 
 
 def tally(rows: Iterable[StudyRow]) -> dict[str, int]:
@@ -218,11 +218,16 @@ def _about(claim: Claim, one: Candidate) -> bool:
 
 def _nearest(claim: Claim, one: Candidate) -> bool:
     """Whether a run that is not comparable is worth showing beside the claim."""
-    return claim.experiment is None or (claim.experiment, claim.variants) == one.model
+    return claim.experiment is None or (claim.experiment, claim.variants) == (one.experiment.name, one.variants)
 
 
 def _on_its_data(claim: Claim, one: Candidate) -> bool:
-    return any(known.data == claim.data for known in claims_for(*one.model))
+    return (one.experiment.name, claim.data) in _data_of_models(claim.study)
+
+
+@functools.cache
+def _data_of_models(study: str) -> frozenset[tuple[str | None, str]]:
+    return frozenset((claim.experiment, claim.data) for claim in claims(study))
 
 
 def _one_per_seed(found: Iterable[Candidate]) -> list[Candidate]:
@@ -244,7 +249,8 @@ def _ours(claim: Claim, able: Sequence[Candidate]) -> tuple[float | None, Interv
     if claim.scope in ("data", "network"):
         return mean, None
     if len(values) >= ENOUGH_SEEDS:
-        return mean, prediction_interval(values)
+        low, high = prediction_interval(values)
+        return mean, ((max(low, 0.0), min(high, 1.0)) if claim.unit == "share" else (low, high))
     intervals = [one.results.interval(claim.metric) for _, one in found]
     known = [interval for interval in intervals if interval]
     if len(known) < len(found):

@@ -14,7 +14,7 @@ from kerasexp.config.faults import FAULTS
 from kerasexp.errors import DataError
 from kerasexp.published.answers import Answer, answers, model_name
 from kerasexp.published.claims import source, title
-from kerasexp.published.tables import STATUSES, Measured, StudyRow, study_rows, tally
+from kerasexp.published.tables import STATUSES, Measured, StudyRow, candidates, rows_of, tally
 from kerasexp.published.words import metric_words
 from kerasexp.reporting.beside import SYMBOLS, interval_words, value_words
 from kerasexp.reporting.page import templates
@@ -67,6 +67,7 @@ class Table:
         lines: heading and cells; None where there is no claim.
         tally: how many claims have which status.
         differing: those that were not reproduced.
+        faults: of the recipes behind those.
         undecided: reasons why others could not be told, and how many share each.
     """
 
@@ -77,6 +78,7 @@ class Table:
     lines: tuple[tuple[str, tuple[Entry | None, ...]], ...]
     tally: dict[str, int]
     differing: tuple[Entry, ...]
+    faults: tuple[str, ...]
     undecided: tuple[tuple[str, int], ...]
 
 
@@ -97,8 +99,9 @@ def write_study(study: str, runs: Sequence[Run], folder: Path, plan: Sequence[Ma
         UsageError: for an unknown study.
         DataError: if a run folder is damaged, or the folder cannot be written to.
     """
-    rows = study_rows(study, runs)
-    found = answers(study, rows, runs)
+    known = candidates(study, runs)
+    rows = rows_of(study, known)
+    found = answers(study, rows, known)
     content = {
         "study": study,
         "title": title(study),
@@ -108,13 +111,15 @@ def write_study(study: str, runs: Sequence[Run], folder: Path, plan: Sequence[Ma
         "runs": _runs(rows),
         "plan": [dict(one) for one in plan or ()],
     }
+    tables = _tables(rows, _class_names(runs))
     page = templates().get_template("study.html")
     text = page.render(
         **content,
         statuses=STATUSES,
         marks=MARKS,
         answers=found,
-        tables=_tables(rows, _class_names(runs)),
+        tables=tables,
+        cells=_cells(tables),
         faults=_faults(rows),
         reasons=_why_not(rows),
         remarks=tuple(dict.fromkeys(remark for row in rows for remark in row.remarks)),
@@ -135,7 +140,7 @@ def write_study(study: str, runs: Sequence[Run], folder: Path, plan: Sequence[Ma
 
 
 def row_json(row: StudyRow) -> dict[str, Any]:
-    """A row as `study.json` holds it: nothing but numbers, words, lists and dictionaries."""
+    """A row as `study.json` holds it; what its runs ran stands there once, in `runs`."""
     claim = row.claim.model_dump(mode="json", exclude_defaults=True, exclude={"check", "contrasts"})
     return {
         "claim": {"what": row.claim.what, **claim},
@@ -146,8 +151,8 @@ def row_json(row: StudyRow) -> dict[str, Any]:
         "ours_interval": row.ours_interval,
         "verdict": dataclasses.asdict(row.verdict) if row.verdict else None,
         "reasons": row.reasons,
-        "comparable": [dataclasses.asdict(one) for one in row.comparable],
-        "others": [dataclasses.asdict(one) for one in row.others],
+        "comparable": [{"run": one.run, "seed": one.seed, "value": one.value} for one in row.comparable],
+        "others": [{"run": one.run, "value": one.value, "reasons": one.reasons} for one in row.others],
         "faults": row.faults,
         "remarks": row.remarks,
     }
@@ -233,6 +238,15 @@ def _tables(rows: Sequence[StudyRow], class_names: Mapping[str, Sequence[str]]) 
     return sorted(found, key=lambda table: table.kind != "statements")
 
 
+def _cells(tables: Sequence[Table]) -> dict[str, int]:
+    """How many cells of confusion matrices have which status: most are near 0, and easy to meet."""
+    found: Counter[str] = Counter()
+    for table in tables:
+        if table.kind == "matrix":
+            found.update(table.tally)
+    return {status: found[status] for status in STATUSES if found[status]}
+
+
 def _numbers(name: str, rows: Sequence[StudyRow]) -> Table:
     entries = [_entry(row) for row in rows]
     heads = tuple(dict.fromkeys(entry.model for entry in entries))
@@ -278,6 +292,7 @@ def _table(
     lines: tuple[tuple[str, tuple[Entry | None, ...]], ...],
     entries: Sequence[Entry],
 ) -> Table:
+    differing = () if kind == "statements" else tuple(one for one in entries if one.status == "not reproduced")
     where = ("; ".join(filter(None, (one.row.claim.source, one.row.claim.protocol))) for one in entries)
     undecided = Counter(_gist(one.note) for one in entries if one.status == "cannot tell")
     return Table(
@@ -287,13 +302,16 @@ def _table(
         heads,
         lines,
         tally(one.row for one in entries),
-        tuple(one for one in entries if one.status == "not reproduced" and kind != "statements"),
+        differing,
+        tuple(dict.fromkeys(fault for one in differing for fault in one.row.faults)),
         tuple(undecided.most_common()) if kind != "statements" else (),
     )
 
 
 def _entry(row: StudyRow) -> Entry:
     ours, interval = row.ours, row.ours_interval
+    if interval and interval[0] == interval[1]:
+        interval = None
     if ours is None and not row.comparable and row.others:  # marked as not comparable
         ours = row.others[0].value
     words = "" if ours is None else value_words(row.claim, ours)

@@ -10,6 +10,7 @@ import pytest
 from kerasexp.evaluation.statistics import prediction_interval
 from kerasexp.published import StudyRow, claims, study_rows, tally
 from kerasexp.published.answers import Answer, answers
+from kerasexp.published.tables import candidates
 from kerasexp.runs import Run
 from tests.published.runs import made_run
 
@@ -140,7 +141,7 @@ def _answer(found: Sequence[Answer], start: str) -> Answer:
 
 
 def test_questions_are_answered_from_our_numbers(rows: list[StudyRow], runs: list[Run]) -> None:
-    found = answers("kmnist", rows, runs)
+    found = answers("kmnist", rows, candidates("kmnist", runs))
     control = _answer(found, "Was it the learning rate?")
     (metric, (plain, lr1)), _ = control.numbers
     assert (metric, plain.model, lr1.model) == ("test.accuracy", "kmnist_cnn", "kmnist_cnn + lr1")
@@ -160,4 +161,4 @@ def test_questions_are_answered_from_our_numbers(rows: list[StudyRow], runs: lis
 
 
 def test_without_runs_no_question_is_answered() -> None:
-    assert not any(answer.answered for answer in answers("kmnist", study_rows("kmnist", []), []))
+    assert not any(answer.answered for answer in answers("kmnist", study_rows("kmnist", []), candidates("kmnist", [])))

@@ -77,7 +77,7 @@ def test_the_page_says_what_there_is(page: Path) -> None:
     assert "497 published numbers and statements beside 5 runs of ours." in words
     assert "94.63 % 94.70 % ✓" in words
     assert "accuracy, test, kmnist_cnn: difference -8.72 pp" in words
-    assert "Its recipe carries test as validation , adadelta default rate" in words
+    assert "What may explain it, faults of the recipe: test as validation , adadelta default rate" in words
     assert "the recipe fast instead of published" in words
     assert "words that no number of a run decides. The report of each run draws the filters" in words
 
