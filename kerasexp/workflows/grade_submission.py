@@ -117,7 +117,11 @@ def probabilities_of(
     shape = _input_shape(model, x.shape[1:])
     _check_output(model, len(class_names))
     model = keras.Model(model.inputs, model.outputs)  # a Sequential does not tell its operations
-    batch = 32 if any(None in operation.output.shape[1:] for operation in model.operations) else prediction_batch(model)
+    batch = (
+        32
+        if any(None in operation.output.shape[1:] for operation in model.operations)
+        else prediction_batch(model, 100)
+    )
     parts = []
     for first in range(0, len(x), batch):
         images = np.asarray(x[first : first + batch]).reshape(-1, *shape)
