@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -16,9 +17,6 @@ from kerasexp.evaluation.classification import evaluate_predictions
 from kerasexp.models import prediction_batch
 from kerasexp.models.untrusted import RefusedModel, load_untrusted
 from kerasexp.runs import Run, open_run
-
-if TYPE_CHECKING:
-    import keras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +116,12 @@ def probabilities_of(
     """
     shape = _input_shape(model, x.shape[1:])
     _check_output(model, len(class_names))
-    batch = 32 if any(None in operation.output.shape[1:] for operation in model.operations) else prediction_batch(model)
+    model = keras.Model(model.inputs, model.outputs)  # a Sequential does not tell its operations
+    batch = (
+        32
+        if any(None in operation.output.shape[1:] for operation in model.operations)
+        else prediction_batch(model, 100)
+    )
     parts = []
     for first in range(0, len(x), batch):
         images = np.asarray(x[first : first + batch]).reshape(-1, *shape)

@@ -107,6 +107,11 @@ def test_a_wrong_shape_is_said(hidden, inputs, outputs, message):
     assert message in str(error.value)
 
 
+def test_a_sequential_model(hidden):
+    parts = thresholds(keras.Input((8, 8, 1)), 255).layers
+    assert right(keras.Sequential([keras.Input((8, 8, 1)), *parts[1:]]), hidden) == [True] * 6
+
+
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "alice").mkdir()
