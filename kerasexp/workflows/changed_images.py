@@ -71,6 +71,8 @@ def _pictures(
     """Test images by row: from the run folders if they hold them all, else from the data on this machine."""
     found: dict[int, np.ndarray] = {}
     for run in runs:
+        if not run.path("images.npz").exists():  # a clustering keeps no gallery of mistakes
+            continue
         kept = files.read_npz(run.path("images.npz"))
         found = dict(zip(kept["mistake_index"].tolist(), kept["mistake_images"], strict=True)) | found
     lacking = np.count_nonzero([row not in found for row in wanted.tolist()])

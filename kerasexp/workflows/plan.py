@@ -36,7 +36,7 @@ class Place:
     out: str | Path | None = None
     data_dir: str | Path | None = None
     offline: bool = False
-    _digests: dict[tuple[str, int | None], str] = dataclasses.field(default_factory=dict, repr=False)
+    _digests: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
 
     def data_digest(self, experiment: Experiment) -> str:
         """The digest of an experiment's images as they lie here now; computed once for all runs of a plan.
@@ -44,12 +44,14 @@ class Place:
         Raises:
             DataError: if the data is missing, damaged or not as expected.
         """
-        from kerasexp.data.load import load_dataset
+        from kerasexp.workflows.prepare import prepare_data
 
-        name, size = experiment.data.name, experiment.data.image_size
-        if (name, size) not in self._digests:
-            self._digests[name, size] = load_dataset(name, self.data_dir, self.offline, size).digest()
-        return self._digests[name, size]
+        # a joined set may depend on the seed that divides it
+        settings = [experiment.data.model_dump(mode="json"), experiment.seed if experiment.data.joined else None]
+        key = files.digest(settings)
+        if key not in self._digests:
+            self._digests[key] = prepare_data(experiment, self.data_dir, self.offline).digest()
+        return self._digests[key]
 
 
 @dataclasses.dataclass(frozen=True)

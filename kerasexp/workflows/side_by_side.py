@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasexp import files
-from kerasexp.errors import DataError
+from kerasexp.errors import DataError, UsageError
 from kerasexp.evaluation.comparison import Predictions
 from kerasexp.evaluation.statistics import mean_interval
 from kerasexp.runs import Run
@@ -43,6 +43,8 @@ def row_of(run: Run, label: str) -> dict[str, Any]:
 def _scores(of_split: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if of_split is None:
         return None
+    if "accuracy" not in of_split:
+        raise UsageError("Runs on images without labels have no accuracy. Expected runs on labelled images.")
     names = ("n", "accuracy", "loss", "per_class")
     of_clusters = {name: of_split[name] for name in SCORES_OF_CLUSTERS if name in of_split}
     return {**{name: of_split[name] for name in names}, "macro_f1": of_split["macro"]["f1"], **of_clusters}
@@ -134,4 +136,4 @@ def predictions_of(group: Sequence[Run], rows: Sequence[Mapping[str, Any]]) -> P
 
 def _labels_predicted(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     """The class of each test image: of a clustering the one that its cluster was mapped to."""
-    return arrays["test_predicted"] if "test_predicted" in arrays else arrays["test_probabilities"].argmax(axis=1)
+    return arrays["mapped"] if "mapped" in arrays else arrays["test_probabilities"].argmax(axis=1)
