@@ -194,7 +194,16 @@ def uninterrupted_clustering(tmp_path_factory):
 
 
 # in the autoencoder; after k-means, before it is saved; while its epoch measures; in the joint training
-@pytest.mark.parametrize("instant", [(0, 1, 2), (1, 0, 1), (1, 0, 4), (2, 1, 4)], ids=str)
+@pytest.mark.parametrize(
+    "instant",
+    [
+        pytest.param((0, 1, 2), marks=pytest.mark.slow),
+        pytest.param((1, 0, 1), marks=pytest.mark.slow),
+        pytest.param((1, 0, 4), marks=pytest.mark.slow),
+        (2, 1, 4),
+    ],
+    ids=str,
+)
 def test_a_deep_k_means_killed_and_resumed(instant, tmp_path, monkeypatch, uninterrupted_clustering):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(trainer, "SECONDS_PER_CALL", 0.0)  # a look after every step
