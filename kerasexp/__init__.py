@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kerasexp.training.clusterer import DeepKMeansClusterer
     from kerasexp.workflows.cache import clear_cache, list_cache
     from kerasexp.workflows.compare import compare
     from kerasexp.workflows.data import check_data, get_data, list_data
@@ -54,6 +55,7 @@ _HOMES = {  # function -> file in kerasexp.workflows
 }
 
 __all__ = [
+    "DeepKMeansClusterer",
     "__version__",
     "check_data",
     "clear_cache",
@@ -80,6 +82,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return importlib.import_module("importlib.metadata").version("kerasexp")
+    if name == "DeepKMeansClusterer":
+        return importlib.import_module("kerasexp.training.clusterer").DeepKMeansClusterer
     if name in _HOMES:
         return getattr(importlib.import_module(f"kerasexp.workflows.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'kerasexp' has no attribute {name!r}")

@@ -128,6 +128,48 @@ def test_a_mistake_gets_one_clear_line(arguments, message):
     assert "\n" not in str(caught.value)
 
 
+KMEANS = "{name: kmeans, restarts: 1, max_iterations: 1}"
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "message"),
+    [
+        ("mnist_deep_kmeans_annealing", "alpha.first=0", "alpha.first: input should be greater than 0, received: 0"),
+        ("mnist_deep_kmeans_annealing", "alpha.first=-0.1", "alpha.first: input should be greater than 0"),
+        ("mnist_deep_kmeans_annealing", "alpha.first=.inf", "alpha.first: input should be a finite number"),
+        ("mnist_deep_kmeans_annealing", "alpha.epochs_each=0", "alpha.epochs_each: input should be greater"),
+        (
+            "mnist_deep_kmeans_annealing",
+            "alpha.growth=linear",
+            "alpha.growth: input should be 'constant' or 'annealing'",
+        ),
+        ("mnist_deep_kmeans_annealing", "alpha=null", "the loss deep_kmeans needs alpha"),
+        ("mnist_deep_kmeans_annealing", "loss.clustering_weight=-1", "loss.clustering_weight: input should be greater"),
+        ("mnist_deep_kmeans_annealing", "shared=true", "only an autoencoder is shared"),
+        ("mnist_deep_kmeans_annealing", f"optimizer={KMEANS}", "kmeans needs the loss deep_kmeans and epochs: 1"),
+        ("mnist_deep_kmeans_annealing", "weights=best", "weights: best needs validation data"),
+        ("mnist_deep_kmeans_annealing", "model.clusters=ten", "model.clusters: expected int as in 10"),
+        ("mnist_simplecnn", f"optimizer={KMEANS}", "kmeans needs the loss deep_kmeans"),
+        ("mnist_simplecnn", "data.joined=true", "it belongs to a clustering"),
+        ("mnist_simplecnn", "shared=true", "only an autoencoder is shared"),
+    ],
+)
+def test_a_mistaken_clustering_gets_one_clear_line(name, override, message):
+    with pytest.raises(UsageError) as caught:
+        load_experiment(name, overrides=[override])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_epochs_of_a_clustering_leave_k_means_alone():
+    experiment = load_experiment("mnist_deep_kmeans_pretrained", changes={"epochs": 3})
+    assert [(stage.stage, stage.epochs) for stage in experiment.stages] == [
+        ("autoencoder", 3),
+        ("k-means", 1),
+        ("joint", 3),
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
