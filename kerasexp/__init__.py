@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kerasexp.workflows.report import report
     from kerasexp.workflows.resume import resume
     from kerasexp.workflows.train import train
+    from kerasexp.workflows.tune import tune
     from kerasexp.workflows.weights import convert_weights
 
     __version__: str
@@ -43,6 +44,7 @@ _HOMES = {  # function -> file in kerasexp.workflows
     "resume": "resume",
     "show": "describe",
     "train": "train",
+    "tune": "tune",
 }
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "resume",
     "show",
     "train",
+    "tune",
 ]
 
 
