@@ -12,7 +12,7 @@ from kerasexp.errors import DataError, Interrupted
 from kerasexp.workflows import describe
 
 COMMANDS = ["list", "show", "data", "weights", "cache", "doctor"]
-COMMANDS += ["train", "resume", "evaluate", "report", "predict", "compare"]
+COMMANDS += ["train", "resume", "tune", "evaluate", "report", "predict", "compare"]
 GROUPS = {"data", "weights", "cache"}  # of commands
 HEAVY = {"tensorflow", "keras", "numpy", "pydantic", "scipy", "sklearn", "matplotlib", "yaml", "jinja2", "PIL"}
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib.patheffects
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from kerasexp.reporting.figures.style import BLUE, GREY, INK, ORANGE, axes, drawn, label
+from kerasexp.reporting.figures.style import BLUE, GREY, INK, ORANGE, PAPER, axes, drawn, label
 
 SHOWN = 10  # of the best trials, in colour
 
@@ -74,13 +75,16 @@ def parallel_coordinates(dimensions: Sequence[Mapping[str, Any]], scores: Sequen
         colour = ORANGE if rank == 0 else BLUE if among_best else GREY
         width, alpha = (2.2, 1.0) if rank == 0 else (1.1, 0.75) if among_best else (0.7, 0.35)
         ax.plot(places, heights, color=colour, linewidth=width, alpha=alpha, zorder=3 if among_best else 2)
+    halo = [matplotlib.patheffects.withStroke(linewidth=2.5, foreground=PAPER)]
     for height, row in zip(heights, rows, strict=True):
         ax.axhline(height, color=INK, linewidth=0.6, alpha=0.4, zorder=1)
-        ax.text(-0.02, height - 0.3, label(row["name"], 40), fontsize=8.5, fontweight="bold", va="center")
+        name = label(row["name"], 40)
+        ax.text(0, height - 0.3, name, fontsize=8.5, fontweight="bold", va="center", path_effects=halo, zorder=4)
         for place, words in _apart(row["ticks"]):
             ax.plot([place], [height], marker="|", color=INK, markersize=5, zorder=1)
             side = "left" if place < 0.08 else "right" if place > 0.92 else "center"
-            ax.text(place, height + 0.2, label(words, 16), fontsize=7.5, ha=side, va="center", alpha=0.8)
+            words = label(words, 16)
+            ax.text(place, height + 0.2, words, fontsize=7.5, ha=side, va="center", path_effects=halo, zorder=4)
     ax.set_ylim(len(rows) - 0.6, -0.5)
     ax.set_xlim(-0.03, 1.03)
     ax.grid(False)
