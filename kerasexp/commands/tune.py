@@ -92,6 +92,12 @@ def tune(
             rich_help_panel="Output",
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Trials trained at a time, a process each. Default: 1", rich_help_panel="How long"
+        ),
+    ] = 1,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -130,6 +136,7 @@ def tune(
         precision=precision,
         set=set_ or (),
         out=out,
+        workers=workers,
     )
     if json:
         print_json(content)

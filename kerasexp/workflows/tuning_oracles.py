@@ -8,13 +8,15 @@ trial alone.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import keras_tuner
 import numpy as np
 
 from kerasexp.config.space import Space, Value
-from kerasexp.errors import DataError
+from kerasexp.errors import DataError, KerasexpError
 from kerasexp.workflows.tuning_record import SearchRecord, TrialRecord
 
 OBJECTIVE = "val_accuracy"
@@ -35,17 +37,23 @@ def hyperparameters(space: Space) -> keras_tuner.HyperParameters:
     return found
 
 
-class _Recorded(keras_tuner.Oracle):
+class RecordedOracle(keras_tuner.Oracle):
     """An oracle that writes every beginning and end to the record of a search instead of to files of its own.
 
     Attributes:
         record: of the search.
         most_trials: how many there may be, or None.
+        collect: notes in a trial what came of it.
+        on_begin: is told that a trial begins.
+        on_end: is told that a trial has ended.
         replaying: while the trials of the record are told to it again.
     """
 
     record: SearchRecord
     most_trials: int | None = None
+    collect: Callable[[TrialRecord], None] = staticmethod(lambda trial: None)
+    on_begin: Callable[[TrialRecord], None] = staticmethod(lambda trial: None)
+    on_end: Callable[[TrialRecord], None] = staticmethod(lambda trial: None)
     replaying = False
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -61,16 +69,34 @@ class _Recorded(keras_tuner.Oracle):
         if new and not self.replaying:
             self.record.trials.append(_as_record(trial, self.record.next_place()))
             self.record.save()
+        if trial.status == "RUNNING" and not self.replaying:
+            self.on_begin(self.record.trials[int(trial.trial_id)])
         return trial
 
     @keras_tuner.synchronized
+    def update_trial(self, trial_id: str, metrics: Any, step: int = 0) -> Any:
+        if not self.replaying:
+            # from the run itself: what a worker sends has been through float32
+            known = self.record.trials[int(trial_id)]
+            try:
+                self.collect(known)
+                metrics = {OBJECTIVE: known.score}
+            except KerasexpError as error:  # KerasTuner would keep its lock for ever
+                self.record.note_failure(known.number, str(error))
+                metrics = {OBJECTIVE: math.nan}
+        return super().update_trial(trial_id, metrics, step)
+
+    @keras_tuner.synchronized
     def end_trial(self, trial: Any) -> None:
+        trial.hyperparameters = self.trials[trial.trial_id].hyperparameters  # as they were before float32
         super().end_trial(trial)
         if not self.replaying:
-            found = self.record.trials[int(trial.trial_id)]
-            found.status = "complete" if trial.status == "COMPLETED" else "failed"
-            found.ended = self.record.next_place()
+            known = self.record.trials[int(trial.trial_id)]
+            known.status = "complete" if self.trials[trial.trial_id].status == "COMPLETED" else "failed"
+            known.message = self.record.failure(known.number) if known.status == "failed" else ""
+            known.ended = self.record.next_place()
             self.record.save()
+            self.on_end(known)
 
     def save(self) -> None:
         """Writes nothing: the record is written where it changes."""
@@ -128,15 +154,15 @@ class _Recorded(keras_tuner.Oracle):
         self.end_trial(trial)
 
 
-class RandomSearch(_Recorded, keras_tuner.oracles.RandomSearchOracle):
+class RandomSearch(RecordedOracle, keras_tuner.oracles.RandomSearchOracle):
     """Draws each trial anew."""
 
 
-class GridSearch(_Recorded, keras_tuner.oracles.GridSearchOracle):
+class GridSearch(RecordedOracle, keras_tuner.oracles.GridSearchOracle):
     """Tries every combination; ten values of a range."""
 
 
-class Bayesian(_Recorded, keras_tuner.oracles.BayesianOptimizationOracle):
+class Bayesian(RecordedOracle, keras_tuner.oracles.BayesianOptimizationOracle):
     """A Gaussian process over the trials so far chooses the next one."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -152,7 +178,7 @@ class Bayesian(_Recorded, keras_tuner.oracles.BayesianOptimizationOracle):
         return proposed
 
 
-class Hyperband(_Recorded, keras_tuner.oracles.HyperbandOracle):
+class Hyperband(RecordedOracle, keras_tuner.oracles.HyperbandOracle):
     """Trains many trials for a few epochs and the best of them on, for longer and longer."""
 
     def may_be_promoted(self) -> set[int]:
@@ -166,7 +192,7 @@ class Hyperband(_Recorded, keras_tuner.oracles.HyperbandOracle):
 
 def make_oracle(
     tuner: str, space: Space, seed: int, record: SearchRecord, trials: int | None = None, epochs: int | None = None
-) -> _Recorded:
+) -> RecordedOracle:
     """The oracle of a search, told all trials of its record.
 
     Args:
@@ -186,7 +212,7 @@ def make_oracle(
         "tune_new_entries": False,
         "max_consecutive_failed_trials": 10**9,  # the search counts them itself
     }
-    oracle: _Recorded
+    oracle: RecordedOracle
     if tuner == "hyperband":
         oracle = Hyperband(max_epochs=epochs, factor=FACTOR, **common)
     else:

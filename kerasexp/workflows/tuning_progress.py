@@ -50,6 +50,13 @@ class SearchProgress(Progress):
     def __enter__(self) -> SearchProgress:
         return self
 
+    def goes_on(self) -> None:
+        """Tells what there is already."""
+        if self.record.trials:
+            ended = sum(trial.ended is not None for trial in self.record.trials)
+            words = f"{ended} trial{'s'[: ended != 1]} ended before"
+            self.note(f"Going on with {self.record.folder}, where {words}")
+
     def trial_began(self, trial: TrialRecord) -> None:
         """A trial begins or goes on."""
         self.trial = trial

@@ -120,6 +120,25 @@ class SearchRecord:
         content = {"format": FORMAT, "group": self.identifier, "settings": self.settings, "trials": trials}
         files.write_json(self.path, content)
 
+    def read_again(self, number: int) -> TrialRecord:
+        """A trial as it stands on the disk now, where another process writes the record."""
+        self.trials = self.opened(self.folder, self.settings).trials
+        return self.trials[number]
+
+    def note_failure(self, number: int, message: str) -> None:
+        """Keeps why a trial failed until its end is recorded; also for another process."""
+        files.write_text(self._failure(number), message)
+
+    def failure(self, number: int) -> str:
+        """Why a trial failed, as `note_failure` was told."""
+        path = self._failure(number)
+        message = path.read_text(encoding="utf-8") if path.exists() else ""
+        path.unlink(missing_ok=True)
+        return message
+
+    def _failure(self, number: int) -> Path:
+        return self.folder / f"failure-{number}.txt"
+
     def next_place(self) -> int:
         """The place of the next beginning or end."""
         return len(self.trials) + sum(trial.ended is not None for trial in self.trials)
@@ -130,8 +149,10 @@ class SearchRecord:
         return sorted(complete, key=lambda trial: (-(trial.score or 0.0), trial.number))
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Holds the search for this process; the lock ends with the process, however it ends.
+    def locked(self) -> Iterator[int]:
+        """Holds the search for this process and those that inherit the yielded descriptor.
+
+        The lock ends with the last of them, however it ends.
 
         Raises:
             UsageError: if another process holds it.
@@ -139,7 +160,7 @@ class SearchRecord:
         file = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
+            yield file
         except BlockingIOError:
             raise UsageError(
                 f"{self.folder} is locked: another kerasexp process is working on this search. Wait for it."

@@ -47,10 +47,10 @@ class Trials:
     _dataset: tuple[dict[str, Any], Dataset] | None = None
 
     def run(self, trial: TrialRecord, progress: Progress, max_seconds: float | None) -> bool:
-        """Trains a trial, from its exact state if it was begun before, and notes what came of it in `trial`.
+        """Trains a trial, from its exact state if it was begun before.
 
         Args:
-            trial: of the record; the caller ends it.
+            trial: of the record.
             progress: is told how the training goes.
             max_seconds: of training after which it is stopped.
 
@@ -64,21 +64,32 @@ class Trials:
         experiment = self.configure(trial)
         dataset = self._data(experiment)
         run = self._begun(trial, experiment) or self._begin(trial, experiment, dataset)
-        trial.run = str(run.folder.relative_to(self.record.folder))
         with run.locked():
             if run.manifest["status"] != "complete":
                 same_data(dataset, run.manifest)
                 self._take_over(trial, run)
                 execute(run, experiment, dataset, progress, max_seconds, evaluated=False)
+        return bool(run.manifest["status"] == "complete")
+
+    def collect(self, trial: TrialRecord) -> None:
+        """Notes in a trial what came of its run."""
+        experiment = self.configure(trial)
+        run = self.locate(trial)
+        if run is None:
+            raise DataError(
+                f"The run of trial {trial.number} is gone from {self.record.folder}. Begin again with --out."
+            )
         manifest = run.manifest
         trial.epochs_run, trial.seconds = manifest["epochs_run"], manifest["seconds"]
         trial.parameters = manifest["parameters"]["trainable"]
-        if manifest["status"] != "complete":
-            return False
-        assert dataset.validation is not None
-        trial.images = len(dataset.validation)
+        trial.images = sum(manifest["data"]["counts"]["validation"])
         trial.best_epoch, trial.score = score(run, experiment)
-        return True
+
+    def locate(self, trial: TrialRecord) -> Run | None:
+        """Notes in a trial where its run lies, if it has one."""
+        run = self._begun(trial, self.configure(trial))
+        trial.run = None if run is None else str(run.folder.relative_to(self.record.folder))
+        return run
 
     def prune(self, kept: set[int]) -> None:
         """Takes states and models away from the runs of ended trials that are not among `kept`."""

@@ -37,6 +37,7 @@ def test_json_is_the_content_of_tune_json(kerasexp, answer, words):
     assert "2 trials ended before" in again.err
 
 
+@pytest.mark.slow
 def test_a_trial_can_be_tested_later(kerasexp, answer, words):
     best = json.loads((words[-1] / "tune.json").read_text())["trials"][0]["run"]
     assert kerasexp("evaluate", best).code == 0

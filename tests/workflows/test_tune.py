@@ -11,6 +11,7 @@ import sys
 import time
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 
@@ -117,6 +118,7 @@ def test_a_promoted_trial_equals_one_trained_as_long_at_once(searched, copied, t
     experiment = Run(copied.folder / child.run).experiment
     trials = Trials(at_once, lambda trial: experiment, "float32", lambda trial: "")
     assert trials.run(at_once.trials[0], Progress(), None)
+    trials.collect(at_once.trials[0])
     promoted, straight = run_of(searched, 4), Run(at_once.folder / at_once.trials[0].run)
     if promoted.path("model.keras").exists():
         weights = [load_model(run.path("model.keras"))[0].get_weights() for run in (promoted, straight)]
@@ -286,6 +288,67 @@ def test_killed_searches_end_as_one_that_was_not(small_data, space, tmp_path):
             del row["run"], row["seconds"]
     assert ended["trials"] == whole["trials"]
     assert len(list((killed / "kmnist_fcnn").glob("*/manifest.json"))) == len(whole["trials"])
+
+
+@pytest.mark.slow
+def test_two_workers_of_which_one_is_killed(small_data, space, tmp_path):
+    """The same trials as of one process, and the killed worker's trial goes on in a new one."""
+    words = ["tune", "kmnist_fcnn", "--trials", "4", "--epochs", "10", "--space", str(space), "--data", str(small_data)]
+    for setting in SETTINGS:
+        words += ["--set", setting]
+    out, alone = tmp_path / "workers", tmp_path / "alone"
+    two = [*COMMAND, *words, "--out", str(out), "--workers", "2", "--json"]
+    process = subprocess.Popen(two, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 240
+    while len(list(out.glob("kmnist_fcnn/*/state/0*"))) < 2:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    children = psutil.Process(process.pid).children()
+    assert len(children) == 2
+    children[0].send_signal(signal.SIGKILL)
+    answer, told = process.communicate(timeout=240)
+    assert process.returncode == 0, told
+    assert told.count("A worker ended by SIGKILL. Trial") == told.count("A worker ended") == 1
+    scores = {row["trial"]: (row["score"], row["values"]) for row in json.loads(answer)["trials"]}
+    done = subprocess.run([*COMMAND, *words, "--out", str(alone), "--json"], capture_output=True, text=True, check=True)
+    assert scores == {row["trial"]: (row["score"], row["values"]) for row in json.loads(done.stdout)["trials"]}
+    assert len(list((out / "kmnist_fcnn").iterdir())) == 4
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_killed_chief(small_data, space, tmp_path):
+    words = [
+        "tune",
+        "kmnist_fcnn",
+        "--trials",
+        "2",
+        "--epochs",
+        "500",
+        "--space",
+        str(space),
+        "--data",
+        str(small_data),
+    ]
+    for setting in SETTINGS:
+        words += ["--set", setting]
+    process = subprocess.Popen(
+        [*COMMAND, *words, "--out", str(tmp_path), "--workers", "2"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 240
+    while len(list(tmp_path.glob("kmnist_fcnn/*/state/0*"))) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    children = psutil.Process(process.pid).children()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive
+    statuses = [files.read_json(path)["status"] for path in tmp_path.glob("kmnist_fcnn/*/manifest.json")]
+    assert statuses == ["interrupted"] * 2
 
 
 def test_a_space_names_what_it_sets():
