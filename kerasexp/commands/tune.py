@@ -144,7 +144,11 @@ def tune(
     _show(content)
 
 
-def _show(content: dict[str, Any], most: int = 10) -> None:
+ROWS = 10  # of the best trials
+COLUMNS = 4  # settings that are shown of each: more belong on the page
+
+
+def _show(content: dict[str, Any]) -> None:
     from kerasexp.training.progress import duration
     from kerasexp.workflows.tuning_progress import settings_text
 
@@ -152,20 +156,24 @@ def _show(content: dict[str, Any], most: int = 10) -> None:
     failed = sum(row["status"] == "failed" for row in content["trials"])
     words = f"{content['experiment']} {content['tuner']}: {content['status']}, {len(complete)} trials"
     print(words + (f", {failed} failed" if failed else ""))
+    importance = content["importance"] or {"settings": []}
+    known = [one["name"] for one in content["space"]]
+    names = [one["setting"] for one in importance["settings"] if one["setting"] in known] or known
+    shown = f"{COLUMNS} of {len(names)} settings" if len(names) > COLUMNS else "settings"
     rows = [
         [
             row["trial"],
             f"{row['score']:.2%} ({row['interval'][0]:.2%} to {row['interval'][1]:.2%})",
             row["epochs"],
             duration(row["seconds"]),
-            settings_text(row["values"]),
+            settings_text({name: row["values"][name] for name in names[:COLUMNS]}),
         ]
-        for row in complete[:most]
+        for row in complete[:ROWS]
     ]
     if rows:
-        print_table(["trial", "validation (95 % interval)", "epochs", "time", "settings"], rows)
-        if len(complete) > most:
-            print(f"and {len(complete) - most} more")
+        print_table(["trial", "validation (95 % interval)", "epochs", "time", shown], rows)
+        if len(complete) > ROWS:
+            print(f"and {len(complete) - ROWS} more")
         if content["others"]:
             told = f"{content['undecided']} of the {content['others']} others"
             print(f"\n{told} cannot be told from the best (95 %).")

@@ -138,9 +138,8 @@ def tune(
                     complete = run_workers(oracle, workers, arguments, lock, progress.note, deadline)
             except Interrupted:
                 raise Interrupted(f"Interrupted; all is saved in {record.folder}. The same command goes on.") from None
-        return write_results(
-            record, search.configure, search.space, "complete" if complete else "stopped", search.command
-        )
+        command = search.command if trials is None else f"{search.command} --trials {trials}"
+        return write_results(record, search.configure, search.space, "complete" if complete else "stopped", command)
 
 
 def _text(path: str | Path | None) -> str | None:

@@ -74,7 +74,14 @@ def parallel_coordinates(dimensions: Sequence[Mapping[str, Any]], scores: Sequen
         among_best = rank < min(SHOWN, -(-len(scores) // 4))
         colour = ORANGE if rank == 0 else BLUE if among_best else GREY
         width, alpha = (2.2, 1.0) if rank == 0 else (1.1, 0.75) if among_best else (0.7, 0.35)
-        ax.plot(places, heights, color=colour, linewidth=width, alpha=alpha, zorder=3 if among_best else 2)
+        ax.plot(
+            places,
+            heights,
+            color=colour,
+            linewidth=width,
+            alpha=alpha,
+            zorder=3.5 if rank == 0 else 3 if among_best else 2,
+        )
     halo = [matplotlib.patheffects.withStroke(linewidth=2.5, foreground=PAPER)]
     for height, row in zip(heights, rows, strict=True):
         ax.axhline(height, color=INK, linewidth=0.6, alpha=0.4, zorder=1)
