@@ -18,14 +18,14 @@ def tune(
         typer.Option(
             metavar="FILE",
             help="What to vary, a YAML file. Default: the experiment's own",
-            rich_help_panel="What to search",
+            rich_help_panel="What to run",
         ),
     ] = None,
     tuner: Annotated[
         Literal["random", "bayesian", "hyperband", "grid"],
         typer.Option(
             help="How trials are chosen; hyperband trains many briefly and the best of them on.",
-            rich_help_panel="What to search",
+            rich_help_panel="What to run",
         ),
     ] = "random",
     trials: Annotated[
@@ -51,16 +51,14 @@ def tune(
     ] = None,
     keep: Annotated[
         int,
-        typer.Option(
-            metavar="K", help="How many of the best trials keep their models. Default: 3", rich_help_panel="Output"
-        ),
+        typer.Option(metavar="K", help="How many of the best trials keep their models.", rich_help_panel="Output"),
     ] = 3,
     recipe: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
             help="What is varied. Default: [bold]sound[/], which validates on images of its own.",
-            rich_help_panel="What to search",
+            rich_help_panel="What to run",
         ),
     ] = None,
     variant: Variant = None,
@@ -77,11 +75,11 @@ def tune(
     offline: Offline = False,
     seed: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Of all trials and of the search.", rich_help_panel="What to search"),
+        typer.Option(metavar="N", help="Of all trials and of the search.", rich_help_panel="What to run"),
     ] = None,
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"] | None,
-        typer.Option(help="Instead of the recipe's.", rich_help_panel="What to search"),
+        typer.Option(help="Instead of the recipe's.", rich_help_panel="What to run"),
     ] = None,
     set_: Set = None,
     out: Annotated[
@@ -94,9 +92,7 @@ def tune(
     ] = None,
     workers: Annotated[
         int,
-        typer.Option(
-            metavar="N", help="Trials trained at a time, a process each. Default: 1", rich_help_panel="How long"
-        ),
+        typer.Option(metavar="N", help="Trials trained at a time, a process each.", rich_help_panel="How long"),
     ] = 1,
     json: Json = False,
     debug: Debug = False,

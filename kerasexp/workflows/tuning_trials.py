@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
+import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,7 @@ class Trials:
         experiment = self.configure(trial)
         dataset = self._data(experiment)
         run = self._begun(trial, experiment) or self._begin(trial, experiment, dataset)
-        with run.locked():
+        with run.locked(), _quiet_tracing():
             if run.manifest["status"] != "complete":
                 same_data(dataset, run.manifest)
                 self._take_over(trial, run)
@@ -158,6 +160,21 @@ class Trials:
             )
         files.write_text(run.path("history.csv"), (folder / "history.csv").read_text(encoding="utf-8"))
         StateFolder(run.path("state")).take_over(StateFolder(folder / "state"))
+
+
+@contextlib.contextmanager
+def _quiet_tracing() -> Iterator[None]:
+    """Without TensorFlow's advice on functions that are traced again and again: each trial has functions of its own."""
+
+    def other(message: logging.LogRecord) -> bool:
+        return "retracing" not in message.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(other)
 
 
 def score(run: Run, experiment: Experiment) -> tuple[int, float]:
