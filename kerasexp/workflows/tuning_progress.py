@@ -60,14 +60,15 @@ class SearchProgress(Progress):
     def trial_began(self, trial: TrialRecord) -> None:
         """A trial begins or goes on."""
         self.trial = trial
+        self._head()
+        if self.live is None:
+            self._print(f"{self._label(trial):>9}  {'begins':>10}")
         self._show(f"{self._label(trial)}  {settings_text(trial.values)}")
 
     def trial_ended(self, trial: TrialRecord) -> None:
         """A trial is complete or failed."""
         self.ended += 1
-        if not self.headed:
-            self.headed = True
-            self._print(f"{'trial':>9}  {'validation':>10}  {'epochs':>6}  {'time':>11}  settings")
+        self._head()
         best = self.record.ranked()[:1] == [trial]
         result = "failed" if trial.score is None else f"{trial.score:.2%}{'*' if best else ' '}"
         left = self._left()
@@ -92,6 +93,11 @@ class SearchProgress(Progress):
     def close(self) -> None:
         if self.live is not None:
             self.live.stop()
+
+    def _head(self) -> None:
+        if not self.headed:
+            self.headed = True
+            self._print(f"{'trial':>9}  {'validation':>10}  {'epochs':>6}  {'time':>11}  settings")
 
     def _left(self) -> str:
         if self.most_trials is None:

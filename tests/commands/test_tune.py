@@ -22,7 +22,8 @@ def test_a_line_for_each_trial_then_the_table(answer, words):
     assert answer.code == 0, answer.err
     lines = answer.err.splitlines()
     assert lines[1].split() == ["trial", "validation", "epochs", "time", "settings"]
-    assert "batch_size 16, units [8, 8]" in lines[2]
+    assert lines[2].split() == ["1", "begins"]
+    assert "batch_size 16, units [8, 8]" in lines[3]
     assert answer.out.startswith("kmnist_fcnn grid: complete, 2 trials\n")
     assert "of the 1 others cannot be told from the best (95 %)" in answer.out
     assert f"kerasexp train {words[-1] / 'kmnist_fcnn_tuned.yaml'}" in answer.out
