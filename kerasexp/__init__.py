@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kerasexp.workflows.reproduce import reproduce
     from kerasexp.workflows.resume import resume
     from kerasexp.workflows.train import train
+    from kerasexp.workflows.tune import tune
     from kerasexp.workflows.weights import convert_weights
 
     __version__: str
@@ -52,6 +53,7 @@ _HOMES = {  # function -> file in kerasexp.workflows
     "show": "describe",
     "train": "train",
     "train_group": "group",
+    "tune": "tune",
 }
 
 __all__ = [
@@ -76,6 +78,7 @@ __all__ = [
     "show",
     "train",
     "train_group",
+    "tune",
 ]
 
 
