@@ -16,7 +16,7 @@ from typing import Any
 
 from kerasexp import environment, files
 from kerasexp.config.faults import FAULTS
-from kerasexp.config.loading import experiment_names, load_experiment, read_config
+from kerasexp.config.loading import experiment_names, load_experiment, read_config, variants_of
 from kerasexp.config.schema import Experiment, Measured
 from kerasexp.errors import UsageError
 from kerasexp.published import Claim, claims, studies
@@ -72,7 +72,7 @@ def page(ours: dict[str, Any] | None = None) -> str:
         lines += ["", f"## {title(study)}", "", f"{source(study)}."]
         for experiment in found:
             lines += _section(experiment, ours)
-        lines += ["", "### Faults", "", *_faults(found)]
+        lines += ["", "### Faults", "", *_explained(found)]
     return "\n".join(lines) + "\n"
 
 
@@ -126,8 +126,9 @@ def _section(experiment: Experiment, ours: dict[str, Any]) -> Iterator[str]:
         heads = ["recipe", "model", "data", "seeds", "accuracy, test", "macro F1, test", "time"]
         yield from _table(heads, map(_our_run, found))
     yield from ["", *_table(["recipe", "trained for", "measured"], _recipes(name))]
-    if experiment.faults:
-        yield from ["", f"Faults of `published`: {', '.join(f'`{fault}`' for fault in experiment.faults)}."]
+    faults = _faults_of(experiment)
+    if faults:
+        yield from ["", f"Faults of `published`: {', '.join(f'`{fault}`' for fault in faults)}."]
 
 
 def _images(experiment: Experiment) -> str:
@@ -256,10 +257,16 @@ def _measured(result: Measured) -> str:
     return f"{score} ({result.data}; {seeds}, {_duration(result.seconds)} each, {result.hardware})"
 
 
-def _faults(found: Sequence[Experiment]) -> Iterator[str]:
-    names = dict.fromkeys(fault for one in found for fault in one.faults)
-    for name in names:
-        yield f"* `{name}`: {FAULTS[name].explanation}"
+def _faults_of(experiment: Experiment) -> tuple[str, ...]:
+    """The mistakes of the study's own training, those of single models included."""
+    name, recipe = experiment.name, experiment.recipe
+    models = [experiment, *(load_experiment(name, recipe, [variant]) for variant in variants_of(name, recipe))]
+    return tuple(dict.fromkeys(fault for model in models for fault in model.faults))
+
+
+def _explained(found: Sequence[Experiment]) -> Iterator[str]:
+    for fault in dict.fromkeys(fault for one in found for fault in _faults_of(one)):
+        yield f"* `{fault}`: {FAULTS[fault].explanation}"
 
 
 def _alike(known: Sequence[Candidate]) -> dict[str, list[dict[str, Any]]]:
