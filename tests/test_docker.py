@@ -103,3 +103,22 @@ def test_compose_builds_this_image_and_grades_without_a_network():
     devices = services["train"]["deploy"]["resources"]["reservations"]["devices"]
     assert devices == [{"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}]
     assert services["train-cpu"]["build"]["args"] == {"VARIANT": "cpu"}
+
+
+def test_compose_expands_the_submissions_in_the_container(tmp_path):
+    """`submissions/*` is nothing where compose is called: it lies in the mounted folder."""
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    shell, option, script, name = services["grade"]["entrypoint"]
+    for student in ("anna", "bela"):
+        (tmp_path / "submissions" / student).mkdir(parents=True)
+    command = [
+        shell,
+        option,
+        script.replace("$$", "$").replace("exec kerasexp", "echo"),
+        name,
+        "submissions/*",
+        "--out",
+        "x",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "grade submissions/anna submissions/bela --out x\n"
