@@ -130,6 +130,11 @@ def threads() -> int:
     return (tf.config.threading.get_intra_op_parallelism_threads() if tf else 0) or _schedulable()
 
 
+def limit_threads(count: int) -> None:
+    """Sets how many threads one TensorFlow operation uses; before the first operation of this process."""
+    _tensorflow().config.threading.set_intra_op_parallelism_threads(count)
+
+
 def memory() -> int | None:
     """The memory that this process may use, in bytes: the machine's, or less where its container has a limit."""
     found = []

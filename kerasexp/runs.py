@@ -91,6 +91,15 @@ class Run:
         finally:
             os.close(file)
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether a process holds the run at this moment."""
+        try:
+            with self.locked():
+                return False
+        except UsageError:
+            return True
+
 
 def create_run(experiment: Experiment, out: Path | None = None, **manifest: Any) -> Run:
     """Makes a new run folder with its configuration and a manifest of status `running`.

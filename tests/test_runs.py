@@ -66,6 +66,9 @@ def test_a_locked_run_is_refused(run):
     with run.locked(), pytest.raises(UsageError, match="is locked"), open_run(run.folder).locked():
         pass
     with run.locked():
+        assert open_run(run.folder).is_locked
+    assert not run.is_locked
+    with run.locked():
         pass
 
 

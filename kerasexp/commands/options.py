@@ -84,6 +84,23 @@ MaxTime = Annotated[
         rich_help_panel="How long",
     ),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHERE",
+        help="Spread the runs over a Ray cluster: [bold]local[/] (this machine), [bold]auto[/] (the one that this "
+        "machine belongs to) or HOST:PORT.",
+        rich_help_panel="Where to run",
+    ),
+]
+CpusPerRun = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Cores of each run on the cluster. Default: a whole machine",
+        rich_help_panel="Where to run",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel="Output")]
 # Read by cli.main, which catches what a command raises; every command takes it.
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Output")]

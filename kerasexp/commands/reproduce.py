@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kerasexp.commands.options import DataDir, Debug, Json, MaxTime, Offline
+from kerasexp.commands.options import Cluster, CpusPerRun, DataDir, Debug, Json, MaxTime, Offline
 from kerasexp.commands.output import print_json, print_table
 
 
@@ -58,6 +58,8 @@ def reproduce(
         Path | None,
         typer.Option(metavar="FOLDER", help="Of all runs and the pages. Default: runs", rich_help_panel="Output"),
     ] = None,
+    cluster: Cluster = None,
+    cpus_per_run: CpusPerRun = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -70,6 +72,7 @@ def reproduce(
       kerasexp reproduce kmnist --only kmnist_fcnn --seeds 3
       kerasexp reproduce cifar_eurosat --only cifar10 --max-time 2h
       kerasexp reproduce vgg16_beans --only beans_vgg16_finetune:block5
+      kerasexp reproduce all --seeds 3 --cluster auto
     """
     from kerasexp.workflows.reproduce import reproduce
 
@@ -83,6 +86,8 @@ def reproduce(
         data_dir=data_dir,
         offline=offline,
         out=out,
+        cluster=cluster,
+        cpus_per_run=cpus_per_run,
     )
     if json:
         print_json(content)

@@ -9,6 +9,8 @@ import typer
 
 from kerasexp.commands.options import (
     Augment,
+    Cluster,
+    CpusPerRun,
     DataDir,
     Debug,
     Experiment,
@@ -80,6 +82,8 @@ def train(
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Of all runs. Default: runs", rich_help_panel="Output")
     ] = None,
+    cluster: Cluster = None,
+    cpus_per_run: CpusPerRun = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -102,7 +106,7 @@ def train(
 
       [dim]# how far the result varies; what the settings of a study do[/]
       kerasexp train kmnist_fcnn --recipe fast --seeds 3
-      kerasexp train cifar10_cnnv3 --variant all --seeds 3
+      kerasexp train cifar10_cnnv3 --variant all --seeds 3 --cluster auto
     """
     from kerasexp.workflows.group import ALL, train_group
     from kerasexp.workflows.train import train
@@ -122,9 +126,10 @@ def train(
         "set": set_ or (),
         "out": out,
     }
-    if seeds is None and ALL not in (variant or ()):
+    if seeds is None and ALL not in (variant or ()) and cluster is None and cpus_per_run is None:
         show_run(train(experiment, **words), as_json=json)
     else:
+        words |= {"cluster": cluster, "cpus_per_run": cpus_per_run}
         _show_group(train_group(experiment, seeds=1 if seeds is None else seeds, **words), as_json=json)
 
 

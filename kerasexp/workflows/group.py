@@ -40,6 +40,8 @@ def train_group(
     weights: str | Path | None = None,
     set: Sequence[str] = (),
     out: str | Path | None = None,
+    cluster: str | None = None,
+    cpus_per_run: int | None = None,
 ) -> dict[str, Any]:
     """Trains an experiment with several seeds, in each of its variants, or both, and writes one page about all runs.
 
@@ -51,6 +53,9 @@ def train_group(
         seeds: how many: the seed, the next one, and so on. 1 by default.
         variant: as for `kerasexp.train`, or `all`: each variant that the recipe has, one after the other.
         max_time: seconds for all runs together.
+        cluster: where the runs are made: `local`, `auto` or `HOST:PORT`, a Ray cluster; one after the other in this
+            process by default.
+        cpus_per_run: processor cores of each run on a cluster; a whole machine by default.
         recipe, augment, data, data_dir, offline, epochs, seed, precision, weights, set, out: as for `kerasexp.train`.
 
     Returns:
@@ -91,7 +96,16 @@ def train_group(
         first = planned(variants, seed).experiment.seed
         plan += [planned(variants, first + number) for number in range(seeds)]
     group = _name(plan)
-    outcomes = run_plan(plan, out=out, data_dir=data_dir, offline=offline, max_time=max_time, group=group)
+    outcomes = run_plan(
+        plan,
+        out=out,
+        data_dir=data_dir,
+        offline=offline,
+        max_time=max_time,
+        group=group,
+        cluster=cluster,
+        cpus_per_run=cpus_per_run,
+    )
     return write_summary(outcomes, group, Path(out or "runs") / "groups" / group)
 
 

@@ -1,26 +1,30 @@
-"""Plans: lists of runs made one after the other, where nothing is done twice and one failure does not stop the rest.
+"""Plans: lists of runs, where nothing is done twice and one failure does not stop the rest.
 
-What to run is a `PlannedRun`, where to run it a `Place`, and `run_one` does one run of a plan wherever it is called; in
-which order, and in which process, is `run_plan`'s affair alone.
+What to run is a `PlannedRun`, where it lies a `Place`, and `run_one` does one run of a plan wherever it is called. In
+which order and in which process is an executor's affair: `one_after_another` here, `on_cluster` in `cluster.py`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from kerasexp import environment, files
 from kerasexp.config.schema import Experiment
-from kerasexp.errors import DataError, Interrupted, KerasexpError
+from kerasexp.errors import DataError, Interrupted, KerasexpError, UsageError
 from kerasexp.runs import Run, find_runs
-from kerasexp.training.progress import console_progress, duration
+from kerasexp.training.progress import Progress, console_progress, duration
 from kerasexp.workflows.planned import PlannedRun
 from kerasexp.workflows.resume import resume
 from kerasexp.workflows.train import announce_tensorflow, check_time, start
+
+if TYPE_CHECKING:
+    from kerasexp.workflows.cluster import Cluster
 
 
 @dataclasses.dataclass
@@ -76,6 +80,31 @@ class Outcome:
         return self.run is not None and self.run.manifest["status"] == "complete"
 
 
+@dataclasses.dataclass(frozen=True)
+class TimeLimit:
+    """How long a plan may take.
+
+    Attributes:
+        deadline: when it is over, as `time.monotonic` counts; None without a limit.
+        shares: whether each run gets an equal share of the time that is left, so that the first does not take it all.
+    """
+
+    deadline: float | None = None
+    shares: bool = False
+
+    def seconds(self, waiting: int, at_once: int = 1) -> float | None:
+        """The time of the next run, or None without a limit.
+
+        Args:
+            waiting: how many runs are still to be started, this one among them.
+            at_once: how many run at the same time.
+        """
+        if self.deadline is None:
+            return None
+        left = self.deadline - time.monotonic()
+        return left / math.ceil(waiting / at_once) if self.shares else left
+
+
 def run_plan(
     plan: Sequence[PlannedRun],
     *,
@@ -85,8 +114,10 @@ def run_plan(
     max_time: float | None = None,
     shares: bool = False,
     group: str | None = None,
+    cluster: str | None = None,
+    cpus_per_run: int | None = None,
 ) -> list[Outcome]:
-    """Makes the runs of a plan one after the other in this process.
+    """Makes the runs of a plan, one after the other in this process or spread over a Ray cluster.
 
     A run that lies finished in `out` is reused, one that was interrupted, stopped or killed goes on from its exact
     state, and one that fails does not stop the rest. The same plan again therefore goes on where it was left.
@@ -96,43 +127,81 @@ def run_plan(
         out: folder of all runs, `runs` by default.
         data_dir: folder of the data; see `kerasexp.train`.
         offline: never use the network.
-        max_time: seconds for the whole plan. The run of that moment is saved, evaluated and ended as `stopped`; later
+        max_time: seconds for the whole plan. The runs of that moment are saved, evaluated and ended as `stopped`; later
             ones are not started.
         shares: whether each run gets an equal share of the time that is left, so that the first does not take it all.
         group: what the manifest of each new run names as its group.
+        cluster: `local` (this machine), `auto` (the cluster that this machine belongs to) or `HOST:PORT`; one after the
+            other in this process by default.
+        cpus_per_run: processor cores, and TensorFlow's threads, of each run on a cluster; a whole machine by default.
 
     Returns:
         What became of each run, in the plan's order.
 
     Raises:
-        UsageError: for a time limit that is none.
+        UsageError: for a time limit or a number of cores that is none, or a cluster that is not there.
+        KerasexpError: if Ray is not installed.
         Interrupted: after Ctrl-C or SIGTERM, with everything saved.
     """
     check_time(max_time)
+    machines = cluster_of(cluster, cpus_per_run)
     progress = console_progress()
     announce_tensorflow(progress)
     environment.start_tensorflow()  # before anything else imports it
     place = Place(out, data_dir, offline)
-    deadline = None if max_time is None else time.monotonic() + max_time
-    outcomes: list[Outcome] = []
+    limit = TimeLimit(None if max_time is None else time.monotonic() + max_time, shares)
+    if machines is None:
+        ended = one_after_another(plan, place, limit, group, progress)
+    else:
+        from kerasexp.workflows.cluster import on_cluster
+
+        ended = on_cluster(plan, place, limit, group, machines)
+    outcomes: dict[int, Outcome] = {}
     try:
-        for number, planned in enumerate(plan, start=1):
-            seconds = None if deadline is None else deadline - time.monotonic()
-            if seconds is not None and shares:
-                seconds /= len(plan) - len(outcomes)
-            progress.note(f"run {number} of {len(plan)}: {planned}")
-            outcome = run_one(planned, place, seconds, group)
-            outcomes.append(outcome)
-            progress.note(f"run {number} of {len(plan)}: {_told(outcome)}")
+        for number, outcome in ended:
+            outcomes[number] = outcome
     except (Interrupted, KeyboardInterrupt):
-        done = sum(outcome.is_complete for outcome in outcomes)
+        done = sum(outcome.is_complete for outcome in outcomes.values())
         raise Interrupted(
             f"Interrupted; everything is saved. {done} of {len(plan)} runs are finished. The same command goes on."
         ) from None
-    return outcomes
+    return [outcomes[number] for number in range(len(plan))]
 
 
-def run_one(planned: PlannedRun, place: Place, seconds: float | None = None, group: str | None = None) -> Outcome:
+def cluster_of(address: str | None, cpus_per_run: int | None) -> Cluster | None:
+    """The machines that `--cluster` and `--cpus-per-run` name; None without either.
+
+    Raises:
+        UsageError: for an address or a number of cores that is none.
+        KerasexpError: if Ray is not installed.
+    """
+    from kerasexp.workflows.cluster import Cluster
+
+    if address is not None:
+        return Cluster(address, cpus_per_run)
+    if cpus_per_run is not None:
+        raise UsageError("--cpus-per-run: it divides the machines of a cluster. Expected --cluster with it.")
+    return None
+
+
+def one_after_another(
+    plan: Sequence[PlannedRun], place: Place, limit: TimeLimit, group: str | None, progress: Progress
+) -> Iterator[tuple[int, Outcome]]:
+    """Makes the runs of a plan in this process; yields the number of each, from 0, and what became of it."""
+    for number, planned in enumerate(plan):
+        progress.note(f"run {number + 1} of {len(plan)}: {planned}")
+        outcome = run_one(planned, place, limit.seconds(len(plan) - number), group)
+        progress.note(f"run {number + 1} of {len(plan)}: {told(outcome)}")
+        yield number, outcome
+
+
+def run_one(
+    planned: PlannedRun,
+    place: Place,
+    seconds: float | None = None,
+    group: str | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
     """Makes one run of a plan, or takes the one that is there.
 
     Args:
@@ -140,6 +209,7 @@ def run_one(planned: PlannedRun, place: Place, seconds: float | None = None, gro
         place: where runs and data lie.
         seconds: of training at the most; without any left nothing is started.
         group: what the manifest of a new run names as its group.
+        progress: is told how it goes; the console by default.
 
     Raises:
         Interrupted: after Ctrl-C or SIGTERM, with the state saved.
@@ -152,10 +222,16 @@ def run_one(planned: PlannedRun, place: Place, seconds: float | None = None, gro
         if seconds is not None and seconds <= 0:
             return Outcome(planned, "not started", found, "the time was up")
         if found is not None:
-            run = resume(found, max_time=seconds, data_dir=place.data_dir, offline=place.offline)
+            run = resume(found, max_time=seconds, data_dir=place.data_dir, offline=place.offline, progress=progress)
         else:
             run = start(
-                planned, data_dir=place.data_dir, offline=place.offline, max_time=seconds, out=place.out, group=group
+                planned,
+                data_dir=place.data_dir,
+                offline=place.offline,
+                max_time=seconds,
+                out=place.out,
+                group=group,
+                progress=progress,
             )
         reason = "stopped by the time limit" if run.manifest["status"] == "stopped" else ""
         return Outcome(planned, "trained" if found is None else "resumed", run, reason)
@@ -218,7 +294,8 @@ def _same_weights(manifest: Mapping[str, Any], experiment: Experiment, place: Pl
     return True
 
 
-def _told(outcome: Outcome) -> str:
+def told(outcome: Outcome) -> str:
+    """What became of a run, in words."""
     if outcome.run is None or outcome.what in ("failed", "not started"):
         return f"{outcome.what}: {outcome.reason}"
     spent = duration(outcome.run.manifest["seconds"])

@@ -14,7 +14,7 @@ from kerasexp.errors import DataError, KerasexpError, UsageError, did_you_mean
 from kerasexp.published import claims, studies
 from kerasexp.training.progress import console_progress, duration
 from kerasexp.workflows.estimate import estimate
-from kerasexp.workflows.plan import Outcome, Place, earlier_run, run_plan
+from kerasexp.workflows.plan import Outcome, Place, cluster_of, earlier_run, run_plan
 from kerasexp.workflows.planned import PlannedRun, plan_run
 from kerasexp.workflows.train import announce_tensorflow
 
@@ -35,6 +35,8 @@ def reproduce(
     data_dir: str | Path | None = None,
     offline: bool = False,
     out: str | Path | None = None,
+    cluster: str | None = None,
+    cpus_per_run: int | None = None,
 ) -> dict[str, Any]:
     """Runs what a study ran, and holds every published claim against the results.
 
@@ -54,6 +56,9 @@ def reproduce(
         data_dir: folder of the data; see `kerasexp.train`.
         offline: never use the network.
         out: folder of all runs, `runs` by default; the pages lie in `studies` in it.
+        cluster: where the runs are made: `local`, `auto` or `HOST:PORT`, a Ray cluster; one after the other in this
+            process by default.
+        cpus_per_run: processor cores of each run on a cluster; a whole machine by default.
 
     Returns:
         `studies`, a dictionary for each: `study`, `page` (path of `study.html`, with `study.json` beside it), `tally`
@@ -70,6 +75,7 @@ def reproduce(
 
     >>> kerasexp.reproduce("cifar_eurosat", only="cifar10", seeds=3)["studies"][0]["tally"]
     """
+    cluster_of(cluster, cpus_per_run)  # a wrong word is told before anything begins
     plans = plan_studies(study, recipe, seeds, only, data)
     plan = [planned for of_study in plans.values() for planned in of_study]
     progress = console_progress()
@@ -77,7 +83,16 @@ def reproduce(
     environment.start_tensorflow()
     for line in _announcement(plan, Place(out, data_dir, offline=True)):
         progress.note(line)
-    outcomes = run_plan(plan, out=out, data_dir=data_dir, offline=offline, max_time=max_time, shares=True)
+    outcomes = run_plan(
+        plan,
+        out=out,
+        data_dir=data_dir,
+        offline=offline,
+        max_time=max_time,
+        shares=True,
+        cluster=cluster,
+        cpus_per_run=cpus_per_run,
+    )
     if not any(outcome.what in ("reused", "resumed", "trained") for outcome in outcomes):
         errors = (outcome.error for outcome in outcomes if outcome.error)
         raise next(errors, KerasexpError("The time limit ended the first run before it began. Give it more time."))

@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasexp import environment
 from kerasexp.runs import Run, open_run
-from kerasexp.training.progress import console_progress
+from kerasexp.training.progress import Progress, console_progress
 
 
 def resume(
@@ -16,6 +16,7 @@ def resume(
     max_time: float | None = None,
     data_dir: str | Path | None = None,
     offline: bool = False,
+    progress: Progress | None = None,
 ) -> Run:
     """Goes on with a run, as if it had never been stopped.
 
@@ -28,6 +29,7 @@ def resume(
         max_time: seconds of training after which it is stopped again.
         data_dir: folder of the data; the one the run was started with by default.
         offline: never use the network.
+        progress: is told how it goes; the console by default.
 
     Returns:
         The run, complete or stopped.
@@ -42,7 +44,7 @@ def resume(
         experiment, manifest = run.experiment, run.manifest
         if manifest["status"] == "complete":
             return run
-        progress = console_progress()
+        progress = progress or console_progress()
         progress.note("Starting TensorFlow")
         environment.start_tensorflow(manifest["precision"])
 

@@ -88,6 +88,7 @@ def start(
     max_time: float | None = None,
     out: str | Path | None = None,
     group: str | None = None,
+    progress: Progress | None = None,
 ) -> Run:
     """Makes a planned run: a new folder, trained, evaluated, with its report.
 
@@ -95,6 +96,7 @@ def start(
         planned: what to run.
         data_dir, offline, max_time, out: as for `train`.
         group: what the run's manifest names as its group; none by default.
+        progress: is told how it goes; the console by default.
 
     Returns:
         The run, complete or stopped.
@@ -104,7 +106,7 @@ def start(
         Interrupted: after Ctrl-C or SIGTERM, with the state saved.
     """
     config = planned.experiment
-    progress = console_progress()
+    progress = progress or console_progress()
     announce_tensorflow(progress)
     used_precision = environment.resolve_precision(config.precision)
     environment.start_tensorflow(used_precision)

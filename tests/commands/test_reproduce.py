@@ -62,6 +62,7 @@ def test_without_any_data_it_is_exit_3(kerasexp, tmp_path):
     [
         (["kmnis"], 'Did you mean "kmnist"?'),
         (["kmnist", "--only", "cifar10"], "--only: the study has no"),
+        (["kmnist", "--cluster", "lokal"], "local, auto or HOST:PORT"),
         (["kmnist", "--max-time", "soon"], "30s, 10m, 2h"),
         ([], "STUDY"),
     ],

@@ -130,6 +130,8 @@ def test_a_failed_run_of_a_group_is_told_and_is_exit_1(kerasexp, run_folder, sma
         (["kmnist_cnn", "--set", "optimizer.learning_rat=1"], 'Did you mean "learning_rate"?'),
         (["kmnist_cnn", "--set", "batch_size=many"], "batch_size"),
         (["kmnist_cnn", "--set", "batch_size"], "PATH=VALUE"),
+        (["kmnist_cnn", "--cluster", "lokal"], "local, auto or HOST:PORT"),
+        (["kmnist_cnn", "--cpus-per-run", "2"], "Expected --cluster with it"),
         (["kmnist_cnn", "--epochs", "-1"], "epochs"),
         (["kmnist_cnn", "--epochs", "two"], "--epochs"),
         (["kmnist_cnn", "--augment", "-5"], "augment"),

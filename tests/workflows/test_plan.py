@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import time
 
 import pytest
 
 from kerasexp import environment, files
 from kerasexp.errors import DataError, KerasexpError, UsageError
 from kerasexp.runs import Run, create_run, find_runs
-from kerasexp.workflows.plan import Outcome, Place, earlier_run, run_one, run_plan
+from kerasexp.workflows.plan import Outcome, Place, TimeLimit, earlier_run, run_one, run_plan
 from kerasexp.workflows.planned import PlannedRun, plan_run
 
 
@@ -126,6 +127,16 @@ def test_data_that_cannot_be_read_is_an_error_only_where_it_matters(planned, tmp
     with pytest.raises(DataError):
         earlier_run(on_copy, Place(tmp_path))
     assert earlier_run(planned(1), Place(tmp_path)) is None
+
+
+def test_shares_of_the_time_that_is_left():
+    deadline = time.monotonic() + 600
+    assert TimeLimit().seconds(3) is None
+    assert TimeLimit(deadline).seconds(3) == pytest.approx(600, abs=5)
+    shares = TimeLimit(deadline, shares=True)
+    assert shares.seconds(6) == pytest.approx(100, abs=1)
+    assert [shares.seconds(waiting, at_once=2) for waiting in (6, 5, 4)] == pytest.approx([200, 200, 300], abs=3)
+    assert shares.seconds(1, at_once=4) == pytest.approx(600, abs=5)
 
 
 def test_a_time_limit_that_is_none_is_refused(planned):
