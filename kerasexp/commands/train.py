@@ -11,6 +11,7 @@ from kerasexp.commands.options import (
     Augment,
     DataDir,
     Debug,
+    Devices,
     Experiment,
     Json,
     MaxTime,
@@ -19,7 +20,7 @@ from kerasexp.commands.options import (
     Set,
 )
 from kerasexp.commands.output import print_json, print_table, show_run
-from kerasexp.errors import KerasexpError
+from kerasexp.errors import KerasexpError, UsageError
 
 
 def train(
@@ -77,6 +78,7 @@ def train(
         ),
     ] = None,
     set_: Set = None,
+    devices: Devices = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Of all runs. Default: runs", rich_help_panel="Output")
     ] = None,
@@ -123,8 +125,10 @@ def train(
         "out": out,
     }
     if seeds is None and ALL not in (variant or ()):
-        show_run(train(experiment, **words), as_json=json)
+        show_run(train(experiment, devices=devices, **words), as_json=json)
     else:
+        if devices is not None:
+            raise UsageError("--devices is for one run: leave out --seeds and --variant all, or --devices.")
         _show_group(train_group(experiment, seeds=1 if seeds is None else seeds, **words), as_json=json)
 
 

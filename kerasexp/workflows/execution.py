@@ -19,6 +19,7 @@ from kerasexp.models import build, parameter_count
 from kerasexp.models.saved import save_model
 from kerasexp.reporting.html import write_report
 from kerasexp.runs import Run
+from kerasexp.training.devices import Devices
 from kerasexp.training.progress import Progress
 from kerasexp.training.stages import freeze
 from kerasexp.training.trainer import Outcome, train
@@ -27,7 +28,12 @@ from kerasexp.workflows.pretrained import load_all
 
 
 def execute(
-    run: Run, experiment: Experiment, dataset: Dataset, progress: Progress, max_seconds: float | None = None
+    run: Run,
+    experiment: Experiment,
+    dataset: Dataset,
+    progress: Progress,
+    max_seconds: float | None = None,
+    devices: Devices | None = None,
 ) -> None:
     """Trains a run as far as it goes, then evaluates it and writes its report.
 
@@ -47,6 +53,7 @@ def execute(
             max_seconds,
             _published_epochs(experiment),
             lambda model: load_all(model, pretrained),
+            devices,
         )
         _record(run, outcome)
         if outcome.status == "interrupted":
