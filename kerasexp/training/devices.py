@@ -259,25 +259,24 @@ def read_cluster() -> Cluster | None:
     text = os.environ.get("TF_CONFIG", "").strip()
     if text in ("", "{}"):
         return None
-    example = '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
-    problem = f"TF_CONFIG: {{}}. Expected e.g. {example}, with another index on every machine."
     try:
         config = json.loads(text)
-        jobs, task = dict(config["cluster"]), config["task"]
-        kind, index = task["type"], int(task["index"])
+        jobs, kind, index = dict(config["cluster"]), config["task"]["type"], int(config["task"]["index"])
         workers = [str(address) for address in jobs.get("worker", [])]
-    except ValueError as error:
-        raise UsageError(problem.format(f"no JSON of a cluster, {error}")) from None
-    except (TypeError, KeyError) as error:
-        raise UsageError(problem.format(f"not a cluster and a task, {type(error).__name__} {error}")) from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise _no_cluster(f"no cluster and task in JSON ({type(error).__name__}: {error})") from None
     if set(jobs) != {"worker"} or kind != "worker":
-        raise UsageError(problem.format(f"only workers train together, received: {', '.join([*jobs, str(kind)])}"))
-    wrong = [address for address in workers if not re.fullmatch(r"[^\s:]+:\d{1,5}", address)]
-    if wrong or len(set(workers)) < len(workers):
-        raise UsageError(problem.format(f"expected different addresses host:port, received: {', '.join(workers)}"))
+        raise _no_cluster(f"only workers train together, received: {', '.join([*jobs, str(kind)])}")
+    if not all(re.fullmatch(r"[^\s:]+:\d{1,5}", address) for address in workers) or len(set(workers)) < len(workers):
+        raise _no_cluster(f"expected different addresses host:port, received: {', '.join(workers)}")
     if not 0 <= index < len(workers):
-        raise UsageError(problem.format(f"there is no worker {index} among {len(workers)}"))
+        raise _no_cluster(f"there is no worker {index} among {len(workers)}")
     return Cluster(tuple(workers), index) if len(workers) > 1 else None
+
+
+def _no_cluster(reason: str) -> UsageError:
+    example = '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
+    return UsageError(f"TF_CONFIG: {reason}. Expected e.g. {example}, with another index on every machine.")
 
 
 def _visible(asked: list[str], cluster: Cluster | None) -> tuple[str, ...]:
