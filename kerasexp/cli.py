@@ -26,7 +26,7 @@ from kerasexp.commands.show import show
 from kerasexp.commands.train import train
 from kerasexp.commands.tune import tune
 from kerasexp.commands.weights import weights
-from kerasexp.errors import KerasexpError
+from kerasexp.errors import KerasexpError, WorkerDone
 
 app = typer.Typer(
     name="kerasexp",
@@ -104,11 +104,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (BrokenPipeError, SystemExit):  # Typer turns the first into the second while a command runs
         return _reader_has_gone()
     except Exception as error:
-        if "--debug" in words:
+        if "--debug" in words and not isinstance(error, WorkerDone):
             traceback.print_exc()
         message = _message(error, words)
         if message:
-            print(f"Error: {message}", file=sys.stderr)
+            print(message if isinstance(error, WorkerDone) else f"Error: {message}", file=sys.stderr)
         return getattr(error, "exit_code", 1)
 
 

@@ -148,11 +148,11 @@ def memory() -> int | None:
 
 
 def gpus() -> list[str]:
-    """The names of the GPUs that TensorFlow sees; empty before TensorFlow is imported."""
+    """The names of the GPUs that TensorFlow sees and may use; empty before TensorFlow is imported."""
     tf = sys.modules.get("tensorflow")
     if tf is None:
         return []
-    devices = tf.config.list_physical_devices("GPU")
+    devices = tf.config.get_visible_devices("GPU")
     return [tf.config.experimental.get_device_details(device).get("device_name", device.name) for device in devices]
 
 

@@ -24,6 +24,16 @@ class DataError(KerasexpError):
     exit_code = 3
 
 
+class WorkerLost(KerasexpError):
+    """Another machine of the same run no longer answers."""
+
+
+class WorkerDone(KerasexpError):
+    """A machine that helped another one to train has done its part: the run lies with the other. No failure."""
+
+    exit_code = 0
+
+
 class Interrupted(KerasexpError):
     """Ctrl-C or SIGTERM, after the state was saved."""
 

@@ -101,6 +101,15 @@ CpusPerRun = Annotated[
         rich_help_panel="Where to run",
     ),
 ]
+Devices = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST",
+        help="[bold]auto[/] (one GPU where there is one, else the processor), [bold]cpu[/], [bold]all[/] GPUs, or e.g. "
+        "[bold]gpu:0,gpu:1[/]. Several machines: with TF_CONFIG (docs/scaling.md).",
+        rich_help_panel="Where to run",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel="Output")]
 # Read by cli.main, which catches what a command raises; every command takes it.
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Output")]

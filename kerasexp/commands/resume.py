@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kerasexp.commands.options import DataDir, Debug, Json, MaxTime, Offline, RunFolder
+from kerasexp.commands.options import DataDir, Debug, Devices, Json, MaxTime, Offline, RunFolder
 from kerasexp.commands.output import show_run
 
 
@@ -11,6 +11,7 @@ def resume(
     max_time: MaxTime = None,
     data_dir: DataDir = None,
     offline: Offline = False,
+    devices: Devices = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -25,4 +26,4 @@ def resume(
     """
     from kerasexp.workflows.resume import resume
 
-    show_run(resume(run, max_time=max_time, data_dir=data_dir, offline=offline), as_json=json)
+    show_run(resume(run, max_time=max_time, data_dir=data_dir, offline=offline, devices=devices), as_json=json)

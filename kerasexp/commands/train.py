@@ -13,6 +13,7 @@ from kerasexp.commands.options import (
     CpusPerRun,
     DataDir,
     Debug,
+    Devices,
     Experiment,
     Json,
     MaxTime,
@@ -21,7 +22,7 @@ from kerasexp.commands.options import (
     Set,
 )
 from kerasexp.commands.output import print_json, print_table, show_run
-from kerasexp.errors import KerasexpError
+from kerasexp.errors import KerasexpError, UsageError
 
 
 def train(
@@ -79,6 +80,7 @@ def train(
         ),
     ] = None,
     set_: Set = None,
+    devices: Devices = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Of all runs. Default: runs", rich_help_panel="Output")
     ] = None,
@@ -127,8 +129,10 @@ def train(
         "out": out,
     }
     if seeds is None and ALL not in (variant or ()) and cluster is None and cpus_per_run is None:
-        show_run(train(experiment, **words), as_json=json)
+        show_run(train(experiment, devices=devices, **words), as_json=json)
     else:
+        if devices is not None:
+            raise UsageError("--devices is for one run: leave out --seeds, --variant all and --cluster, or --devices.")
         words |= {"cluster": cluster, "cpus_per_run": cpus_per_run}
         _show_group(train_group(experiment, seeds=1 if seeds is None else seeds, **words), as_json=json)
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from kerasexp.config.schema import Augmentation
 from kerasexp.data.augmentation import augment, changes_of, draw_changes
 from kerasexp.data.dataset import Split, is_in_memory
+from kerasexp.data.sharing import Sharing
 
 # Images are augmented in blocks and cut into batches afterwards: per call, the resampling costs as much as dozens of
 # images. A block is large enough to hide that and small enough for the processor's cache.
@@ -59,14 +60,24 @@ class TrainingImages:
         batch_size: images per step; the last batch of an epoch may be smaller.
         seed: from 0.
         augmentation: how many copies, how strongly changed, and whether every epoch has the same.
+        sharing: where several replicas share each batch, which part of it is read here; None: all of it.
 
     Attributes:
         images_per_epoch: number of images in an epoch, copies counted.
         steps_per_epoch: number of batches in an epoch.
     """
 
-    def __init__(self, split: Split, classes: int, batch_size: int, seed: int, augmentation: Augmentation) -> None:
+    def __init__(
+        self,
+        split: Split,
+        classes: int,
+        batch_size: int,
+        seed: int,
+        augmentation: Augmentation,
+        sharing: Sharing | None = None,
+    ) -> None:
         self.split = split
+        self.sharing = sharing
         self.batch_size = batch_size
         self.seed = seed
         self.augmentation = augmentation
@@ -91,9 +102,15 @@ class TrainingImages:
         Returns:
             A dataset of `steps_per_epoch - first_step` batches `(x, y)`: x `[b, height, width, channels]` with values 0
             to 255, uint8 without augmentation and float32 with it, or float32 features `[b, ...]`; y float32 one-hot
-            `[b, classes]`.
+            `[b, classes]`. With `sharing`, elements `((x, y), size)`: the images read here, and how many the batch has
+            in all, int64.
         """
         order = epoch_order(self.seed, epoch, self.images_per_epoch)[first_step * self.batch_size :]
+        if self.sharing is not None:
+            part, counts, sizes = self.sharing.part_of(order, self.batch_size)
+            with tf.device("CPU"):
+                batches = self._batches(tf.convert_to_tensor(part), self._changes(epoch), counts)
+                return _as_written(tf.data.Dataset.zip(batches, tf.data.Dataset.from_tensor_slices(sizes)))
         with tf.device("CPU"):
             return self._build(tf.convert_to_tensor(order), self._changes(epoch))
 
@@ -112,7 +129,10 @@ class TrainingImages:
         with tf.device("CPU"):
             return {name: tf.convert_to_tensor(part.reshape(-1, part.shape[-1])) for name, part in changes.items()}
 
-    def _batches(self, order: tf.Tensor, changes: dict[str, tf.Tensor]) -> tf.data.Dataset:
+    def _batches(
+        self, order: tf.Tensor, changes: dict[str, tf.Tensor], counts: np.ndarray | None = None
+    ) -> tf.data.Dataset:
+        """The images of an order, in batches of `batch_size` or of `counts`, one after the other."""
         block = _block_images(self.split)
 
         @tf.autograph.experimental.do_not_convert  # there is nothing to convert, and looking for it takes a second
@@ -127,8 +147,9 @@ class TrainingImages:
         length = tf.size(order, tf.int64)
         starts = tf.data.Dataset.range(0, length, block)
         blocks = starts.map(read_block, num_parallel_calls=PARALLEL_BLOCKS, deterministic=True)
-        steps = -(-length // self.batch_size)
-        batches = blocks.rebatch(self.batch_size).apply(tf.data.experimental.assert_cardinality(steps))
+        steps = -(-length // self.batch_size) if counts is None else len(counts)
+        sizes = self.batch_size if counts is None else counts
+        batches = blocks.rebatch(sizes).apply(tf.data.experimental.assert_cardinality(steps))
         return _as_written(batches.prefetch(2))
 
 

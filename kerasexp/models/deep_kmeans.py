@@ -148,20 +148,28 @@ class DeepKMeans(keras.Model):
         x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             losses = self.losses_of(self(x, training=True))
-        gradients = tape.gradient(losses["loss"], self.trainable_variables)
+            # the optimizer sums over the replicas of a tf.distribute strategy; without one this divides by 1
+            objective = losses["loss"] / tf.distribute.get_strategy().num_replicas_in_sync
+        gradients = tape.gradient(objective, self.trainable_variables)
         self.optimizer.apply(gradients, self.trainable_variables)
-        return self._measure(losses, x)
+        self.measure(losses, ops.cast(ops.shape(x)[0], "float32"))
+        return self.get_metrics_result()
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """The losses of a batch of images."""
         x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self._measure(self.losses_of(self(x, training=False)), x)
+        self.measure(self.losses_of(self(x, training=False)), ops.cast(ops.shape(x)[0], "float32"))
+        return self.get_metrics_result()
 
-    def _measure(self, losses: dict[str, Any], x: Any) -> dict[str, Any]:
-        images = ops.cast(ops.shape(x)[0], "float32")
+    def measure(self, losses: dict[str, Any], images: Any) -> None:
+        """Adds the losses of a batch, as `losses_of` gives them, to the running means.
+
+        Args:
+            losses: means over the images.
+            images: how many there are, float32.
+        """
         for name, value in {**losses, "alpha": ops.convert_to_tensor(self.alpha)}.items():
             self._measured[name].update_state(value, sample_weight=images)
-        return self.get_metrics_result()
 
 
 def deep_kmeans(

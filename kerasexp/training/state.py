@@ -65,13 +65,26 @@ class Position:
         return None if self.best_epoch is None else self.earlier_epochs + self.best_epoch
 
 
-def build_seeded(experiment: Experiment, image_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """The experiment's network with weights and dropout generators drawn from its seed."""
+def build_seeded(
+    experiment: Experiment,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    scope: contextlib.AbstractContextManager[Any] | None = None,
+) -> keras.Model:
+    """The experiment's network with weights and dropout generators drawn from its seed.
+
+    Args:
+        experiment: what is trained.
+        image_shape: height, width, channels.
+        classes: of the data.
+        scope: of several devices, to make the variables in; none by default.
+    """
     # Keras draws the seeds of unseeded initialisers and dropout layers from generators that this sets: right before the
     # model is built, so that what ran earlier in the process changes nothing
     keras.backend.clear_session()
     keras.utils.set_random_seed(experiment.seed)
-    return build(experiment, image_shape, classes)
+    with scope or contextlib.nullcontext():
+        return build(experiment, image_shape, classes)
 
 
 def variables_of(model: keras.Model, weights: Sequence[Any] | None = None) -> list[Any]:

@@ -20,17 +20,19 @@ from kerasexp import files
 from kerasexp.config.schema import Augmentation, DeepKMeansLoss, Experiment, KMeans, LinearSvm, Stage
 from kerasexp.data.dataset import Dataset, Split
 from kerasexp.data.pipeline import TrainingImages, evaluation_batches
-from kerasexp.errors import Interrupted, KerasexpError
+from kerasexp.errors import Interrupted, KerasexpError, WorkerLost
 from kerasexp.models import prediction_batch
 from kerasexp.models.deep_kmeans import DeepKMeans
 from kerasexp.runs import Run
 from kerasexp.training.cache import NoRoom
 from kerasexp.training.callbacks import BestWeights, History, keras_callbacks
+from kerasexp.training.devices import Devices
 from kerasexp.training.features import FrozenPart, obstacle
 from kerasexp.training.interruption import Interruption
 from kerasexp.training.kmeans import place_representatives
 from kerasexp.training.optimizers import build_optimizer
 from kerasexp.training.progress import Progress
+from kerasexp.training.replicas import Replicas, make_metrics
 from kerasexp.training.shared import SharedAutoencoder
 from kerasexp.training.stages import changing_weights, freeze
 from kerasexp.training.state import Position, StateFolder, build_seeded, variables_of
@@ -66,8 +68,11 @@ def train(
     max_seconds: float | None = None,
     published_epochs: int | None = None,
     pretrained: Callable[[keras.Model], None] = lambda model: None,
+    devices: Devices | None = None,
 ) -> Outcome:
     """Trains a run from its last saved state, or from its seed if there is none.
+
+    On several machines every one of them calls this, with a run of its own; only the chief saves the state.
 
     Args:
         run: its folder takes the state, the history and the events; the caller holds its lock.
@@ -77,11 +82,22 @@ def train(
         max_seconds: of wall time after which the state is saved and the training ends as `stopped`.
         published_epochs: how many epochs the study needed, as a horizon for the progress.
         pretrained: puts the pretrained weights into the freshly built network.
+        devices: where the network is trained; by default on TensorFlow's first one.
 
     Raises:
         KerasexpError: if the loss becomes NaN or infinite, or the disk is full. The last saved state survives.
+        WorkerLost: if another machine no longer answers. The last saved state survives.
     """
-    return _Training(run, experiment, dataset, progress, max_seconds, published_epochs, pretrained).train()
+    devices = devices or Devices()
+    training = _Training(run, experiment, dataset, progress, max_seconds, published_epochs, pretrained, devices)
+    try:
+        return training.train()
+    except WorkerLost as error:
+        raise WorkerLost(f"{error} {training.what_is_left()}") from None
+    except tf.errors.OpError as error:
+        if devices.cluster is None or isinstance(error, tf.errors.ResourceExhaustedError):
+            raise
+        raise WorkerLost(f"{devices.lost(error)}. {training.what_is_left()}") from None
 
 
 def validation_split(experiment: Experiment, dataset: Dataset) -> Split | None:
@@ -99,6 +115,7 @@ class _Training:
         max_seconds: float | None,
         published_epochs: int | None,
         pretrained: Callable[[keras.Model], None],
+        devices: Devices,
     ):
         self.run = run
         self.experiment = experiment
@@ -107,6 +124,7 @@ class _Training:
         self.max_seconds = math.inf if max_seconds is None else max_seconds
         self.published_epochs = published_epochs
         self.pretrained = pretrained
+        self.devices = devices
         self.classes = len(dataset.class_names)
         self.state = StateFolder(run.path("state"))
         self.history = History(run.path("history.csv"), run.path("events"))
@@ -120,7 +138,12 @@ class _Training:
         self.state.remove_leftovers()
         saved = self.state.load_position()
         self.position = saved or Position()
-        self.model = build_seeded(self.experiment, self.dataset.image_shape, self.classes)
+        self.devices.agree({"the position of the saved state": dataclasses.asdict(self.position)})
+        self.model = build_seeded(self.experiment, self.dataset.image_shape, self.classes, self.devices.scope())
+        with self.devices.scope():
+            return self._train(saved)
+
+    def _train(self, saved: Position | None) -> Outcome:
         self.pretrained(self.model)
         self.constant = [layer.name for layer in self.model.layers if not layer.trainable]
         status = "complete"
@@ -152,7 +175,8 @@ class _Training:
     def _train_stage(self, number: int, resumed: bool) -> str:
         position, stage = self.position, self.experiment.training_stages[number]
         freeze(self.model, stage, self.constant)
-        shared = SharedAutoencoder.of(self.run, number) if stage.shared else None
+        # several replicas come to other bits than one, and other machines have other caches
+        shared = SharedAutoencoder.of(self.run, number) if stage.shared and self.devices.strategy is None else None
         if shared and not resumed and self._takes(shared, stage):
             return "complete"
         changing = changing_weights(self.model, self.experiment.training_stages[: number + 1], self.constant)
@@ -161,7 +185,10 @@ class _Training:
             self.trained, dataset, augmentation = self._without_frozen_part(stage)
         except Interrupted:
             return "interrupted"  # nothing of this stage to save: the features are kept as far as they were computed
-        images = TrainingImages(dataset.train, self.classes, stage.batch_size, self.experiment.seed, augmentation)
+        sharing = self.devices.sharing
+        images = TrainingImages(
+            dataset.train, self.classes, stage.batch_size, self.experiment.seed, augmentation, sharing
+        )
         self.images = images
         epochs = stage.epochs_for(len(self.dataset.train), self.experiment.augmentation.copies)
         compile_model(self.trained, stage, images, epochs)
@@ -172,13 +199,9 @@ class _Training:
         if resumed:
             self.best.weights = self.state.restore(self.variables, self.callbacks)
         self.history.cut_to(position.all_epochs)
-        if stage.is_solved:
-            if position.step == position.epoch == 0:
-                self._solve(stage, dataset.train)
-            run_steps = _compiled(self.trained.test_step)  # its epoch only measures what was solved
-        else:
-            run_steps = compiled_training(self.trained)
-        run_validation = _compiled_validation(self.trained)
+        if stage.is_solved and position.step == position.epoch == 0:
+            self._solve(stage, dataset.train)
+        run_steps, run_validation = self._compiled(train=not stage.is_solved)
         validation = validation_split(self.experiment, dataset)
         batch = prediction_batch(self.trained)
         self.validation = None if validation is None else evaluation_batches(validation, self.classes, batch)
@@ -198,18 +221,26 @@ class _Training:
                 watchers.on_epoch_begin(position.epoch)
             if not self._train_epoch(run_steps):
                 self._save()
-                return "interrupted" if self.interruption.requested else "stopped"
+                return "interrupted" if self.devices.any(self.interruption.requested) else "stopped"
             self._finish_epoch(run_validation, watchers)
             if self.trained.stop_training:
                 position.stop_reason = "early stopping"
             elif position.epoch >= epochs:
                 position.stop_reason = "all epochs"
-            if position.stop_reason or time.monotonic() - self.saved >= self.experiment.save_seconds:
+            if position.stop_reason or self._save_is_due():
                 self._save()
         watchers.on_train_end()
         if shared:
             shared.keep(self.model, self.history.rows()[position.earlier_epochs :])
         return "complete"
+
+    def _compiled(self, train: bool) -> tuple[Callable[[Any, Any], None], Callable[[Any], None]]:
+        """What runs steps, and what runs the validation; without training an epoch only measures what was solved."""
+        if self.devices.strategy is None:
+            run_steps = compiled_training(self.trained) if train else _compiled(self.trained.test_step)
+            return run_steps, _compiled_validation(self.trained)
+        replicas = Replicas(self.trained, self.devices)
+        return replicas.compiled_steps(train), replicas.compiled_validation()
 
     def _takes(self, shared: SharedAutoencoder, stage: Stage) -> bool:
         """Whether another run has trained the stage, so that its weights and its history are taken over."""
@@ -237,6 +268,9 @@ class _Training:
             # what the evaluation sets beside the end of the training
             before = {"embedding": embedding, "representatives": self.trained.representatives.numpy()}
             files.write_npz(self.run.path("before_joint.npz"), **before)
+        if self.devices.cluster is not None:  # other processors may come to other bits
+            for weight in self.trained.weights:
+                weight.assign(self.devices.of_chief(weight.numpy()))
 
     def _without_frozen_part(self, stage: Stage) -> tuple[keras.Model, Dataset, Augmentation]:
         """What is trained on what: the rest of the network on features where that is possible, else all of it."""
@@ -246,12 +280,15 @@ class _Training:
         if not reason:
             part = FrozenPart.of(self.model, stage, augmentation, self.experiment.seed)
             try:
-                dataset = part.features_of(self.dataset, self.progress.note, self.interruption)
+                # one machine does not stop alone: the others would wait for it
+                interruption = self.interruption if self.devices.cluster is None else None
+                dataset = part.features_of(self.dataset, self.progress.note, interruption)
                 trained, cut = part.tail, part.cut
                 augmentation = augmentation.model_copy(update={"copies": 0})
             except NoRoom as error:
                 reason = f"no room for the features: {error}"
                 self.progress.note(f"Every epoch computes the frozen part again: {error}.")
+        self.devices.agree({"use of the feature cache": cut})
         self._describe(stage, feature_cache={"used": not reason, "reason": reason, "cut": cut})
         return trained, dataset, augmentation
 
@@ -266,11 +303,11 @@ class _Training:
         position, images = self.position, self.images
         iterator: Any = None
         while position.step < images.steps_per_epoch:
-            if self.interruption.requested or time.monotonic() - self.started >= self.max_seconds:
+            if self.devices.any(self.interruption.requested or time.monotonic() - self.started >= self.max_seconds):
                 return False
             if iterator is None:
                 iterator = iter(images.epoch(position.epoch, position.step))
-            steps = min(self.steps_per_call, images.steps_per_epoch - position.step)
+            steps = self.devices.of_chief(min(self.steps_per_call, images.steps_per_epoch - position.step))
             began = time.monotonic()
             run_steps(iterator, tf.constant(steps))
             logs = self._logs()
@@ -287,7 +324,7 @@ class _Training:
             fitting = round(steps * SECONDS_PER_CALL / max(seconds, 1e-6))
             self.steps_per_call = max(1, self.steps_per_call // 2, min(self.steps_per_call * 8, fitting))
             unfinished = position.step < images.steps_per_epoch
-            if unfinished and time.monotonic() - self.saved >= self.experiment.save_seconds:
+            if unfinished and self._save_is_due():
                 self._save()
         return True
 
@@ -302,7 +339,7 @@ class _Training:
             logs.update({f"val_{name}": value for name, value in self._logs().items() if name != "alpha"})
             position.seconds += time.monotonic() - began
             position.epoch_seconds += time.monotonic() - began
-        logs["learning_rate"] = float(model.optimizer.learning_rate)
+        logs["learning_rate"] = self._learning_rate()
         position.epoch += 1
         position.step = 0
         watchers.on_epoch_end(position.epoch - 1, dict(logs))
@@ -319,9 +356,27 @@ class _Training:
     def _logs(self) -> dict[str, float]:
         return {name: float(value) for name, value in self.trained.get_metrics_result().items()}
 
+    def _learning_rate(self) -> float:
+        return float(keras.ops.convert_to_numpy(self.trained.optimizer.learning_rate))
+
+    def _save_is_due(self) -> bool:
+        return self.devices.of_chief(time.monotonic() - self.saved >= self.experiment.save_seconds)
+
     def _save(self) -> None:
-        self.state.save(self.variables, self.callbacks, self.position, self.best.weights)
+        if self.devices.is_chief:
+            self.state.save(self.variables, self.callbacks, self.position, self.best.weights)
+        else:
+            for variable in self.variables:
+                variable.numpy()  # the chief reads the running sums of all machines, which takes all of them
         self.saved = time.monotonic()
+
+    def what_is_left(self) -> str:
+        """The last saved state, and how to go on from it, in words."""
+        if not self.devices.is_chief:
+            return "Worker 0 keeps the saved state. Go on with kerasexp resume on every machine."
+        saved = self.state.load_position()
+        where = f"epoch {saved.all_epochs + 1}, step {saved.step}" if saved else "none: it begins again from its seed"
+        return f"The last saved state: {where}. Go on, on every machine, with: kerasexp resume {self.run}"
 
     def _check_finite(self, logs: dict[str, float]) -> None:
         if math.isfinite(logs["loss"]):
@@ -330,7 +385,7 @@ class _Training:
         where = (
             f"weights that are no longer finite: {', '.join(broken[:3])}" if broken else "all weights are still finite"
         )
-        rate = float(self.trained.optimizer.learning_rate)
+        rate = self._learning_rate()
         raise KerasexpError(
             f"The loss became {logs['loss']} in epoch {self.position.epoch + 1}, by step {self.position.step} "
             f"({where}; learning rate {rate:g}). The training diverged: try a lower rate, e.g. "
@@ -348,6 +403,9 @@ def compile_model(model: keras.Model, stage: Stage, images: TrainingImages, epoc
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=stage.loss.label_smoothing)
     model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
     model.optimizer.build(model.trainable_variables)
+    if images.sharing is not None:
+        make_metrics(model, model.output.shape[-1])
+        return
     # the metrics' variables are made at their first use, which must not be inside the compiled loop
     x, y = next(iter(images.epoch(0).take(1)))
     model.compute_metrics(x[:1], y[:1], y[:1])

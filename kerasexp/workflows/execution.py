@@ -19,6 +19,7 @@ from kerasexp.models import build, parameter_count
 from kerasexp.models.saved import save_model
 from kerasexp.reporting.html import write_report
 from kerasexp.runs import Run
+from kerasexp.training.devices import Devices
 from kerasexp.training.progress import Progress
 from kerasexp.training.stages import freeze
 from kerasexp.training.trainer import Outcome, train
@@ -34,6 +35,7 @@ def execute(
     progress: Progress,
     max_seconds: float | None = None,
     evaluated: bool = True,
+    devices: Devices | None = None,
 ) -> None:
     """Trains a run as far as it goes, then evaluates it and writes its report.
 
@@ -45,6 +47,7 @@ def execute(
         max_seconds: of training after which it is stopped.
         evaluated: False for a trial of a search, which no test image may touch: it gets neither test scores nor a
             report, until `kerasexp evaluate` and `kerasexp report` make them.
+        devices: what it trains on; TensorFlow's own choice by default.
 
     Raises:
         Interrupted: after a signal, with the state saved.
@@ -62,6 +65,7 @@ def execute(
             max_seconds,
             published_epochs(experiment),
             lambda model: load_all(model, pretrained),
+            devices,
         )
         _record(run, outcome)
         if outcome.status == "interrupted":

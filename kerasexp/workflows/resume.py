@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 from kerasexp import environment
 from kerasexp.runs import Run, open_run
+from kerasexp.training.devices import Devices, parse_devices, read_cluster, start_devices
 from kerasexp.training.progress import Progress, console_progress
 
 
@@ -17,6 +19,7 @@ def resume(
     data_dir: str | Path | None = None,
     offline: bool = False,
     progress: Progress | None = None,
+    devices: str | None = None,
 ) -> Run:
     """Goes on with a run, as if it had never been stopped.
 
@@ -30,6 +33,9 @@ def resume(
         data_dir: folder of the data; the one the run was started with by default.
         offline: never use the network.
         progress: is told how it goes; the console by default.
+        devices: as for `train`; those that the run was started with by default. The machines of a cluster come from
+            TF_CONFIG; each of them needs the run folder, in one place that all share or as a copy, and only the first
+            writes to it.
 
     Returns:
         The run, complete or stopped.
@@ -38,33 +44,48 @@ def resume(
         UsageError: if another process works on the run.
         DataError: if the run or its data is missing or damaged.
         Interrupted: after Ctrl-C or SIGTERM, with the state saved.
+        WorkerDone: on every machine of a cluster but the first, once the training is over.
     """
     run = run if isinstance(run, Run) else open_run(run)
-    with run.locked():
+    parse_devices(devices)
+    cluster = read_cluster()
+    with run.locked() if cluster is None or cluster.number == 0 else contextlib.nullcontext():
         experiment, manifest = run.experiment, run.manifest
         if manifest["status"] == "complete":
             return run
         progress = progress or console_progress()
         progress.note("Starting TensorFlow")
+        before = manifest.get("devices") or {}
+        used = start_devices(devices or before.get("words"), progress.note)
+        used.check(experiment)
         environment.start_tensorflow(manifest["precision"])
 
+        from kerasexp.workflows.assist import assist, facts
         from kerasexp.workflows.execution import execute
         from kerasexp.workflows.prepare import prepare_data, same_data
 
         dataset = prepare_data(experiment, data_dir or manifest["data"]["folder"], offline)
         same_data(dataset, manifest)
-        for difference in _differences(manifest):
+        if used.cluster is not None:
+            used.agree(facts(experiment, dataset, manifest["precision"], manifest.get("pretrained", {})))
+        if not used.is_chief:
+            assist(experiment, dataset, manifest.get("pretrained", {}), used, progress, begun=run)
+        for difference in _differences(manifest, used):
             progress.note(f"The bits may differ from those of an uninterrupted run: {difference}.")
             run.log(f"resumed elsewhere: {difference}")
-        execute(run, experiment, dataset, progress, max_time)
+        run.update_manifest(devices=used.describe())
+        execute(run, experiment, dataset, progress, max_time, devices=used)
     return run
 
 
-def _differences(manifest: dict[str, Any]) -> list[str]:
+def _differences(manifest: dict[str, Any], devices: Devices) -> list[str]:
     """What is not as it was when the run began, of all that can change bits."""
     found = []
     for part, now in (("versions", environment.versions()), ("hardware", environment.hardware())):
         for key, before in manifest[part].items():
             if key in ("tensorflow", "keras", "processor", "threads", "gpu") and now.get(key) != before:
                 found.append(f"{key} was {before} and is {now.get(key)} now")
+    replicas = (manifest.get("devices") or {}).get("replicas", 1)
+    if devices.replicas != replicas:
+        found.append(f"the number of replicas was {replicas} and is {devices.replicas} now")
     return found

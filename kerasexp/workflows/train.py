@@ -11,6 +11,7 @@ from pathlib import Path
 from kerasexp import environment
 from kerasexp.errors import UsageError
 from kerasexp.runs import Run, create_run
+from kerasexp.training.devices import parse_devices, read_cluster, start_devices
 from kerasexp.training.progress import Progress, console_progress
 from kerasexp.workflows.planned import PlannedRun, plan_run
 
@@ -30,6 +31,7 @@ def train(
     precision: str | None = None,
     weights: str | Path | None = None,
     set: Sequence[str] = (),
+    devices: str | None = None,
     out: str | Path | None = None,
 ) -> Run:
     """Trains an experiment, evaluates it and writes its report.
@@ -49,6 +51,8 @@ def train(
         precision: `float32`, `bfloat16` or `auto`, instead of the recipe's.
         weights: of the pretrained part, instead of the recipe's: `imagenet`, `random` or the path of a file.
         set: further settings, as `path=value`.
+        devices: `auto` (the default: one GPU where there is one, else the processor), `cpu`, `all`, or a list such as
+            `gpu:0,gpu:1`. The machines of a cluster come from TF_CONFIG.
         out: folder of all runs, `runs` by default.
 
     Returns:
@@ -58,6 +62,7 @@ def train(
         UsageError: for unknown names or values of the wrong kind.
         DataError: if the data is missing, damaged or not as expected.
         Interrupted: after Ctrl-C or SIGTERM, with the state saved.
+        WorkerDone: on every machine of a cluster but the first, once the training is over.
 
     Example:
 
@@ -65,6 +70,7 @@ def train(
     >>> run.path("report.html")
     """
     check_time(max_time)
+    check_devices(devices)
     planned = plan_run(
         experiment,
         recipe=recipe,
@@ -77,7 +83,7 @@ def train(
         weights=weights,
         set=set,
     )
-    return start(planned, data_dir=data_dir, offline=offline, max_time=max_time, out=out)
+    return start(planned, data_dir=data_dir, offline=offline, max_time=max_time, out=out, devices=devices)
 
 
 def start(
@@ -89,12 +95,13 @@ def start(
     out: str | Path | None = None,
     group: str | None = None,
     progress: Progress | None = None,
+    devices: str | None = None,
 ) -> Run:
     """Makes a planned run: a new folder, trained, evaluated, with its report.
 
     Args:
         planned: what to run.
-        data_dir, offline, max_time, out: as for `train`.
+        data_dir, offline, max_time, out, devices: as for `train`.
         group: what the run's manifest names as its group; none by default.
         progress: is told how it goes; the console by default.
 
@@ -108,15 +115,22 @@ def start(
     config = planned.experiment
     progress = progress or console_progress()
     announce_tensorflow(progress)
+    used = start_devices(devices, progress.note)
+    used.check(config)
     used_precision = environment.resolve_precision(config.precision)
     environment.start_tensorflow(used_precision)
 
+    from kerasexp.workflows.assist import assist, facts
     from kerasexp.workflows.execution import execute
     from kerasexp.workflows.prepare import describe_data, prepare_data
     from kerasexp.workflows.pretrained import prepare_network
 
     dataset = prepare_data(config, data_dir, offline)
     pretrained = prepare_network(config, dataset, data_dir, offline)
+    if used.cluster is not None:
+        used.agree(facts(config, dataset, used_precision, pretrained))
+    if not used.is_chief:
+        assist(config, dataset, pretrained, used, progress)
     run = create_run(
         config,
         Path(out) if out else None,
@@ -129,9 +143,10 @@ def start(
         versions=environment.versions(),
         hardware=environment.hardware(),
         git=environment.git_state(),
+        devices=used.describe(),
     )
     with run.locked():
-        execute(run, config, dataset, progress, max_time)
+        execute(run, config, dataset, progress, max_time, devices=used)
     return run
 
 
@@ -139,6 +154,16 @@ def announce_tensorflow(progress: Progress) -> None:
     """Says what is about to take seconds; nothing where TensorFlow is there already."""
     if "tensorflow" not in sys.modules:
         progress.note("Starting TensorFlow")
+
+
+def check_devices(words: str | None) -> None:
+    """Refuses words that name no devices, and a TF_CONFIG that names no cluster, before anything has started.
+
+    Raises:
+        UsageError: for either.
+    """
+    parse_devices(words)
+    read_cluster()
 
 
 def check_time(max_time: float | None) -> None:
