@@ -4,19 +4,21 @@
 # For machines without a GPU:
 #     docker build -t kerasexp:cpu --build-arg VARIANT=cpu .
 # Nothing is downloaded at run time once the data is mounted; add --network none and it still runs.
+# compose.yaml has both as services, and one for grading. Versions are pinned by constraints.txt.
 
 FROM python:3.12.12-slim-bookworm AS wheel
 WORKDIR /source
 COPY . .
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
     && wheel="$(find /wheels -name 'kerasexp-*.whl')" \
-    && echo "${wheel}[gpu]" > /wheels/gpu.txt \
-    && echo "${wheel}" > /wheels/cpu.txt
+    && echo "${wheel}[gpu,clustering,export]" > /wheels/gpu.txt \
+    && echo "${wheel}[clustering,export]" > /wheels/cpu.txt \
+    && cp constraints.txt /wheels/
 
 FROM python:3.12.12-slim-bookworm
 ARG VARIANT=gpu
 COPY --from=wheel /wheels /wheels
-RUN pip install --no-cache-dir --requirement "/wheels/${VARIANT}.txt"
+RUN pip install --no-cache-dir --requirement "/wheels/${VARIANT}.txt" --constraint /wheels/constraints.txt
 
 # HOME and the work folder are open to every user, so that `--user "$(id -u):$(id -g)"` can write to mounted folders.
 RUN useradd --uid 1000 --create-home kerasexp \

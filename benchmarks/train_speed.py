@@ -18,15 +18,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import statistics
 import sys
-import time
 from collections.abc import Callable
-from subprocess import DEVNULL, PIPE, Popen
 from typing import Any
 
 import numpy as np
+from workers import MATMUL_FLOP, Worker, matmul, take_turns, work
 
 IMAGES = {"kmnist_cnn": 5120, "kmnist_fcnn": 25_600}  # of a segment; `fit` takes about 0.1 s to start
 FLOP = {  # of training on one image: thrice the forward work of every layer, without the gradient of the images
@@ -129,49 +127,7 @@ def pytorch(settings: dict[str, Any], count: int) -> Callable[[], Any]:
     return segment
 
 
-def matmul(precision: str) -> Callable[[], Any]:
-    import tensorflow as tf
-
-    a = tf.cast(tf.random.stateless_normal([4096, 4096], [0, 0]), precision)
-    return lambda: tf.matmul(a, a)
-
-
-def work() -> None:
-    """The life of a worker: one JSON line says what to set up, every further line asks for a segment."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever a library prints is no answer
-    task = json.loads(sys.stdin.readline())
-    contestants: dict[str, Any] = {"ours": ours, "model.fit": model_fit, "PyTorch": pytorch, "matmul": matmul}
-    try:
-        segment = contestants[task["contestant"]](**task["arguments"])
-        segment()
-    except Exception as error:  # the parent tells it
-        print(json.dumps(f"{type(error).__name__}: {error}"), file=answers)
-        return
-    print(json.dumps(None), file=answers)
-    for _ in sys.stdin:
-        time.sleep(0.2)  # threads of the contestant before may still spin for work
-        start = time.perf_counter()
-        segment()
-        print(json.dumps(time.perf_counter() - start), file=answers)
-
-
-class Worker:
-    """A contestant's process, set up and warmed up, and the seconds of its segments."""
-
-    def __init__(self, name: str, python: str, arguments: dict[str, Any]):
-        self.name, self.seconds = name, list[float]()
-        command, environment = [python, __file__, "--worker"], os.environ | {"CUDA_VISIBLE_DEVICES": "-1"}
-        environment |= {"OMP_WAIT_POLICY": "PASSIVE"} if "patient" in name else {}
-        self.process = Popen(command, text=True, env=environment, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
-        self.error = self.ask(json.dumps({"contestant": name.split()[0], "arguments": arguments}))
-
-    def ask(self, line: str) -> Any:
-        print(line, file=self.process.stdin, flush=True)
-        answer = self.process.stdout.readline() if self.process.stdout else ""
-        if not answer:
-            raise SystemExit(f"{self.name}: the process died with exit code {self.process.wait()}.")
-        return json.loads(answer)
+CONTESTANTS = {"ours": ours, "model.fit": model_fit, "PyTorch": pytorch, "matmul": matmul}
 
 
 def compare(recipe: str, name: str, options: argparse.Namespace, bfloat16: bool) -> dict[str, Any]:
@@ -188,18 +144,14 @@ def compare(recipe: str, name: str, options: argparse.Namespace, bfloat16: bool)
     contestants |= dict.fromkeys(RIVALS, plain) | {f"matmul {each}": {"precision": each} for each in precisions}
     workers = []
     for title, arguments in contestants.items():
-        worker = Worker(title, options.torch_python if "PyTorch" in title else sys.executable, arguments)
+        worker = Worker(__file__, title, options.torch_python if "PyTorch" in title else sys.executable, arguments)
         if worker.error is None:
             workers.append(worker)
         elif "Error: No module named 'torch" in worker.error:
             print(f"{title}: left out, no torch here. Name a Python that has it with --torch-python.", file=sys.stderr)
         else:
             raise SystemExit(f"{title}: {worker.error}")
-    for number in range(options.rounds):
-        for worker in workers[number % len(workers) :] + workers[: number % len(workers)]:
-            worker.seconds.append(worker.ask("segment"))
-    for worker in workers:
-        worker.process.communicate()  # the end of its input ends it
+    take_turns(workers, options.rounds)
     return {"recipe": recipe, "experiment": name, "images": count, "seconds": {w.name: w.seconds for w in workers}}
 
 
@@ -208,7 +160,7 @@ def show(comparison: dict[str, Any]) -> None:
     best, median = ({key: of(values) for key, values in seconds.items()} for of in (min, statistics.median))
     print(f"\n{name}, {recipe}: segments of {images:,} images")
     print(f"{'':28}{'best s':>9}{'median s':>10}{'images/s':>10}{'GFLOP/s':>9}{'of peak':>9}")
-    speeds = {key: (2 * 4096**3 if "matmul" in key else images * FLOP[name]) / best[key] for key in seconds}
+    speeds = {key: (MATMUL_FLOP if "matmul" in key else images * FLOP[name]) / best[key] for key in seconds}
     for key, speed in speeds.items():
         peak = speeds["matmul bfloat16" if "bfloat16" in key else "matmul float32"]
         rate = "" if "matmul" in key else f"{images / best[key]:,.0f}"
@@ -246,4 +198,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    work() if sys.argv[1:] == ["--worker"] else main()
+    work(CONTESTANTS) if sys.argv[1:] == ["--worker"] else main()

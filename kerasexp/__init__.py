@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kerasexp.training.clusterer import DeepKMeansClusterer
     from kerasexp.workflows.cache import clear_cache, list_cache
     from kerasexp.workflows.compare import compare
     from kerasexp.workflows.data import check_data, get_data, list_data
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from kerasexp.workflows.reproduce import reproduce
     from kerasexp.workflows.resume import resume
     from kerasexp.workflows.train import train
+    from kerasexp.workflows.tune import tune
     from kerasexp.workflows.weights import convert_weights
 
     __version__: str
@@ -51,9 +53,11 @@ _HOMES = {  # function -> file in kerasexp.workflows
     "show": "describe",
     "train": "train",
     "train_group": "group",
+    "tune": "tune",
 }
 
 __all__ = [
+    "DeepKMeansClusterer",
     "__version__",
     "check_data",
     "clear_cache",
@@ -74,12 +78,15 @@ __all__ = [
     "show",
     "train",
     "train_group",
+    "tune",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return importlib.import_module("importlib.metadata").version("kerasexp")
+    if name == "DeepKMeansClusterer":
+        return importlib.import_module("kerasexp.training.clusterer").DeepKMeansClusterer
     if name in _HOMES:
         return getattr(importlib.import_module(f"kerasexp.workflows.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'kerasexp' has no attribute {name!r}")

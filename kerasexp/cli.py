@@ -24,6 +24,7 @@ from kerasexp.commands.reproduce import reproduce
 from kerasexp.commands.resume import resume
 from kerasexp.commands.show import show
 from kerasexp.commands.train import train
+from kerasexp.commands.tune import tune
 from kerasexp.commands.weights import weights
 from kerasexp.errors import KerasexpError
 
@@ -76,6 +77,7 @@ app.command(rich_help_panel="Look around")(doctor)
 app.command(rich_help_panel="Run")(train)
 app.command(rich_help_panel="Run")(resume)
 app.command(rich_help_panel="Run")(reproduce)
+app.command(rich_help_panel="Run")(tune)
 app.command(rich_help_panel="Use a run")(evaluate)
 app.command(rich_help_panel="Use a run")(report)
 app.command(rich_help_panel="Use a run")(predict)

@@ -12,7 +12,7 @@ from kerasexp.errors import DataError, Interrupted
 from kerasexp.workflows import describe
 
 COMMANDS = ["list", "show", "data", "weights", "cache", "doctor"]
-COMMANDS += ["train", "resume", "reproduce", "evaluate", "report", "predict", "compare", "export", "grade"]
+COMMANDS += ["train", "resume", "reproduce", "tune", "evaluate", "report", "predict", "compare", "export", "grade"]
 GROUPS = {"data", "weights", "cache"}  # of commands
 HEAVY = {"tensorflow", "keras", "numpy", "pydantic", "scipy", "sklearn", "matplotlib", "yaml", "jinja2", "PIL"}
 

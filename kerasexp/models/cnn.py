@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from kerasexp.models.blocks import activated
 from kerasexp.models.preprocessing import normalized
 from kerasexp.models.torch_layers import batch_normalization, convolution, linear
 
@@ -19,19 +20,28 @@ def kmnist_cnn(
     pooling: bool = True,
     dense: int = 128,
     dropout: Sequence[float] = (0.25, 0.5),
+    extra_layers: int = 0,
+    activation: str = "relu",
+    normalization: str = "none",
+    initialization: str = "glorot_uniform",
 ) -> keras.Model:
     """Two valid convolutions, one max-pooling and one hidden layer: the CNN of the KMNIST study.
 
-    On 28x28x1 images and 10 classes it has 1,199,882 parameters, without pooling 4,738,826.
+    On 28x28x1 images and 10 classes it has 1,199,882 parameters, without pooling 4,738,826. The last four arguments are
+    what the study left open.
 
     Args:
         image_shape: height, width, channels.
         classes: width of the softmax.
         filters: of the two convolutions.
-        kernel_size: of both convolutions.
+        kernel_size: of all convolutions.
         pooling: whether a 2x2 max-pooling follows them.
         dense: width of the hidden layer.
         dropout: rates after the pooling and after the hidden layer.
+        extra_layers: further convolutions before the pooling, each as the second one.
+        activation: of the convolutions and the hidden layer, a name that Keras knows.
+        normalization: before each of these activations: `none`, `batch` or `layer`.
+        initialization: of the kernels of these layers, a name that Keras knows.
 
     Returns:
         A model from images with values 0 to 255 (`float32` or `uint8`, `[batch, height, width, channels]`) to class
@@ -40,17 +50,20 @@ def kmnist_cnn(
     References:
         Semcovici, MAC5921 EP1 (2024), figures of the architectures; its code for the dropout rates.
     """
+    if extra_layers < 0:
+        raise ValueError(f"extra_layers must be 0 or more, received: {extra_layers}")
     first, second = filters
     before, after = dropout
     image = keras.Input(image_shape, name="image")
     x = layers.Rescaling(1 / 255, name="rescaling")(image)
-    x = layers.Conv2D(first, kernel_size, activation="relu", name="conv1")(x)
-    x = layers.Conv2D(second, kernel_size, activation="relu", name="conv2")(x)
+    open_settings = {"activation": activation, "normalization": normalization, "initialization": initialization}
+    for number, width in enumerate([first, second, *[second] * extra_layers], start=1):
+        x = activated(x, layers.Conv2D, width, kernel_size, name=f"conv{number}", **open_settings)
     if pooling:
         x = layers.MaxPooling2D(2, name="pool")(x)
     x = layers.Dropout(before, name="dropout1")(x)
     x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(dense, activation="relu", name="dense1")(x)
+    x = activated(x, layers.Dense, dense, name="dense1", **open_settings)
     x = layers.Dropout(after, name="dropout2")(x)
     probabilities = layers.Dense(classes, activation="softmax", name="probabilities")(x)
     return keras.Model(image, probabilities, name="kmnist_cnn")

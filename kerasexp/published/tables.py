@@ -98,6 +98,11 @@ class Candidate:
         """Of the published model that it is a run of, or that comes nearest."""
         return nearest_model(self.experiment)
 
+    @property
+    def data(self) -> str:
+        """Name of its data."""
+        return str(self.results.manifest.get("data", {}).get("name", self.experiment.data.name))
+
     def reasons(self, claim: Claim) -> tuple[str, ...]:
         """Of `comparable`; what is claimed of a whole training needs the same whatever the metric."""
         if claim.scope != "training":
@@ -110,9 +115,7 @@ class Candidate:
     def measured(self, claim: Claim, reasons: tuple[str, ...] = ()) -> Measured:
         one = self.experiment
         value = self.results.value(claim.metric) if claim.metric else None
-        return Measured(
-            str(self.run), one.name, one.recipe, one.variants, one.seed, _data(self.results, one), value, reasons
-        )
+        return Measured(str(self.run), one.name, one.recipe, one.variants, one.seed, self.data, value, reasons)
 
 
 def candidates(study: str, runs: Sequence[Run]) -> list[Candidate]:
@@ -262,7 +265,3 @@ def _faults(claim: Claim, able: Sequence[Candidate]) -> tuple[str, ...]:
     if claim.scope in ("data", "network"):
         return ()
     return tuple(dict.fromkeys(name for one in able for name, _ in touched(one.experiment)))
-
-
-def _data(results: Results, experiment: Experiment) -> str:
-    return str(results.manifest.get("data", {}).get("name", experiment.data.name))

@@ -14,7 +14,7 @@ from kerasexp.config.faults import FAULTS
 from kerasexp.errors import DataError
 from kerasexp.published.answers import Answer, answers, model_name
 from kerasexp.published.claims import source, title
-from kerasexp.published.tables import STATUSES, Measured, StudyRow, candidates, rows_of, tally
+from kerasexp.published.tables import STATUSES, Candidate, StudyRow, candidates, rows_of, tally
 from kerasexp.published.words import metric_words
 from kerasexp.reporting.beside import SYMBOLS, interval_words, value_words
 from kerasexp.reporting.page import templates
@@ -31,6 +31,7 @@ class Entry:
     Attributes:
         row: the claim and our runs.
         published, published_interval, ours, ours_interval: as words; empty where there is none.
+        beside: what runs that are not comparable gave: whose they are, and the mean.
         note: why the verdict is what it is, or why there is none.
     """
 
@@ -39,6 +40,7 @@ class Entry:
     published_interval: str
     ours: str
     ours_interval: str
+    beside: tuple[tuple[str, str], ...]
     note: str
 
     @property
@@ -108,7 +110,7 @@ def write_study(study: str, runs: Sequence[Run], folder: Path, plan: Sequence[Ma
         "source": source(study),
         "tally": tally(rows),
         "claims": len(rows),
-        "runs": _runs(rows),
+        "runs": _runs(rows, known),
         "plan": [dict(one) for one in plan or ()],
     }
     tables = _tables(rows, _class_names(runs))
@@ -193,27 +195,27 @@ def _answer_json(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _runs(rows: Sequence[StudyRow]) -> list[dict[str, Any]]:
-    """Every run that stands beside a claim, how many claims it may decide, and why not the others."""
-    comparable: Counter[str] = Counter()
-    about: dict[str, Measured] = {}
-    reasons: dict[str, Counter[str]] = {}
+def _runs(rows: Sequence[StudyRow], known: Sequence[Candidate]) -> list[dict[str, Any]]:
+    """Every run of the study, how many claims it decides, and why not those about its whole training."""
+    decides: Counter[str] = Counter()
+    reasons: dict[str, dict[str, None]] = {}
     for row in rows:
-        if row.claim.scope == "several":
-            continue
-        for one in (*row.comparable, *row.others):
-            about.setdefault(one.run, one)
-            comparable[one.run] += not one.reasons
-            if row.claim.scope == "training":
-                reasons.setdefault(one.run, Counter()).update(one.reasons)
-    return [
-        {
-            **{key: value for key, value in dataclasses.asdict(one).items() if key not in ("value", "reasons")},
-            "comparable": comparable[run],
-            "reasons": [] if comparable[run] and not reasons.get(run) else list(reasons.get(run, {})),
-        }
-        for run, one in sorted(about.items(), key=lambda item: (item[1].experiment, item[1].variants, item[1].seed))
-    ]
+        if row.claim.scope != "several":
+            decides.update(one.run for one in row.comparable)
+        if row.claim.scope == "training":
+            for one in row.others:
+                reasons.setdefault(one.run, {}).update(dict.fromkeys(one.reasons))
+    found = []
+    for candidate in known:
+        ran, run = candidate.experiment, str(candidate.run)
+        why = list(reasons.get(run, ()))
+        if candidate.variants is None:
+            why = ["no published number is about this model alone"]
+        elif not decides[run] and not why:
+            why = ["another run with the same seed counts"]
+        labels = {"experiment": ran.name, "variants": ran.variants, "recipe": ran.recipe, "seed": ran.seed}
+        found.append({"run": run, **labels, "data": candidate.data, "comparable": decides[run], "reasons": why})
+    return sorted(found, key=lambda one: (one["experiment"], one["variants"], one["recipe"], one["seed"]))
 
 
 def _class_names(runs: Sequence[Run]) -> dict[str, Sequence[str]]:
@@ -309,20 +311,28 @@ def _table(
 
 
 def _entry(row: StudyRow) -> Entry:
-    ours, interval = row.ours, row.ours_interval
+    interval = row.ours_interval
     if interval and interval[0] == interval[1]:
         interval = None
-    if ours is None and not row.comparable and row.others:  # marked as not comparable
-        ours = row.others[0].value
-    words = "" if ours is None else value_words(row.claim, ours)
     return Entry(
         row,
         value_words(row.claim, row.published),
         interval_words(row.claim, row.published_interval),
-        words,
+        "" if row.ours is None else value_words(row.claim, row.ours),
         interval_words(row.claim, interval),
+        _beside(row),
         _note(row),
     )
+
+
+def _beside(row: StudyRow) -> tuple[tuple[str, str], ...]:
+    """Means of the runs that are not comparable, by recipe, or by data where the recipe is the study's own."""
+    values: dict[str, list[float]] = {}
+    for one in row.others:
+        if one.value is not None:
+            other = Path(one.data).stem if row.claim.data != one.data else "other settings"
+            values.setdefault(one.recipe if one.recipe != "published" else other, []).append(one.value)
+    return tuple((whose, value_words(row.claim, sum(of) / len(of))) for whose, of in values.items())
 
 
 def _note(row: StudyRow) -> str:

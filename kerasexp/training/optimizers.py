@@ -17,6 +17,9 @@ from kerasexp.config.schema import Adadelta, Adam, AdamW, KMeans, LinearSvm, Sgd
 def build_optimizer(stage: Stage, total_steps: int) -> keras.optimizers.Optimizer:
     """The stage's optimizer with its learning-rate schedule.
 
+    Its name, and with it the names of its variables in a saved state, is the same in every stage: Keras would count the
+    optimizers of a process, and a process that goes on with a later stage has made fewer of them.
+
     Args:
         stage: the settings.
         total_steps: training steps of the whole stage, the horizon of a schedule.
@@ -27,7 +30,7 @@ def build_optimizer(stage: Stage, total_steps: int) -> keras.optimizers.Optimize
         rate = TriangularSchedule.of(rate, stage.schedule, total_steps)
     match config:
         case Adadelta():
-            return FusedAdadelta(rate, rho=config.rho, epsilon=config.epsilon)
+            return FusedAdadelta(rate, rho=config.rho, epsilon=config.epsilon, name="fused_adadelta")
         case AdamW():
             return FusedAdamW(
                 rate,
@@ -35,6 +38,7 @@ def build_optimizer(stage: Stage, total_steps: int) -> keras.optimizers.Optimize
                 beta_1=config.beta_1,
                 beta_2=config.beta_2,
                 epsilon=config.epsilon,
+                name="fused_adam_w",
             )
         case Adam():
             return FusedAdam(
@@ -43,13 +47,20 @@ def build_optimizer(stage: Stage, total_steps: int) -> keras.optimizers.Optimize
                 beta_2=config.beta_2,
                 epsilon=config.epsilon,
                 coupled_decay=config.weight_decay,
+                name="fused_adam",
             )
         case Sgd():
             return CoupledSgd(
-                rate, momentum=config.momentum, nesterov=config.nesterov, coupled_decay=config.weight_decay
+                rate,
+                momentum=config.momentum,
+                nesterov=config.nesterov,
+                coupled_decay=config.weight_decay,
+                name="coupled_sgd",
             )
         case LinearSvm() | KMeans():
-            return keras.optimizers.SGD(rate)  # scikit-learn does the work; Keras needs one to count the metrics
+            return keras.optimizers.SGD(
+                rate, name="sgd"
+            )  # scikit-learn does the work; Keras needs one to count the metrics
 
 
 @keras.saving.register_keras_serializable("kerasexp")

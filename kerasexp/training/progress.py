@@ -17,7 +17,7 @@ from kerasexp.config.schema import Experiment
 LONG = 3600.0  # seconds from which a published run is worth a warning
 MEASURED = 2.0  # seconds of training after which the first estimate is good enough
 BAR = 16  # characters
-LATEST = 5.0  # seconds after the start at which an estimate is given, good or not
+LATEST = 5.0  # seconds after the start at which an estimate is given, good or not, once a call has not compiled
 
 
 class Progress:
@@ -105,8 +105,11 @@ class Pace:
 
     @property
     def is_known(self) -> bool:
-        """Whether enough was measured for a first estimate, or the person has waited long enough for one."""
-        if self.first is None:
+        """Whether enough was measured for a first estimate, or the person has waited long enough for one.
+
+        The call that compiles says nothing: on a slow machine it takes a hundred times as long as the next.
+        """
+        if not self.recent:
             return False
         return sum(seconds for _, seconds in self.recent) >= MEASURED or self.last - self.began >= LATEST
 

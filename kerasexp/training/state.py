@@ -144,6 +144,29 @@ class StateFolder:
             if path != best_file:
                 path.unlink()
 
+    def take_over(self, other: StateFolder) -> None:
+        """Begins with the last generation of another run, whose training was as long as its epochs and is now longer.
+
+        What that run ended by of its own accord (early stopping) stays its end. A kill at any instant leaves no state
+        or the whole one.
+
+        Args:
+            other: of a run that differs in `epochs` alone.
+        """
+        beside = self.folder.with_name(f".{self.folder.name}-unfinished")
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir()
+        generation = other._generations()[-1]
+        shutil.copytree(generation, beside / "000001")
+        content = files.read_json(generation / "state.json")
+        if content["position"]["stop_reason"] == "all epochs":  # in the trainer's words
+            content["position"]["stop_reason"] = ""
+        files.write_json(beside / "000001" / "state.json", content)
+        for path in other.folder.glob("best-*.npz"):
+            shutil.copy2(path, beside)
+        beside.rename(self.folder)
+        _sync(self.folder.parent)
+
     def load_position(self) -> Position | None:
         """Where the last whole generation stands; None if there is none."""
         generations = self._generations()

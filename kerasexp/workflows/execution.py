@@ -28,9 +28,23 @@ from kerasexp.workflows.pretrained import load_all
 
 
 def execute(
-    run: Run, experiment: Experiment, dataset: Dataset, progress: Progress, max_seconds: float | None = None
+    run: Run,
+    experiment: Experiment,
+    dataset: Dataset,
+    progress: Progress,
+    max_seconds: float | None = None,
+    evaluated: bool = True,
 ) -> None:
     """Trains a run as far as it goes, then evaluates it and writes its report.
+
+    Args:
+        run: its folder; the caller holds its lock.
+        experiment: the run's configuration.
+        dataset: the run's data.
+        progress: is told what happens.
+        max_seconds: of training after which it is stopped.
+        evaluated: False for a trial of a search, which no test image may touch: it gets neither test scores nor a
+            report, until `kerasexp evaluate` and `kerasexp report` make them.
 
     Raises:
         Interrupted: after a signal, with the state saved.
@@ -52,14 +66,16 @@ def execute(
         _record(run, outcome)
         if outcome.status == "interrupted":
             raise Interrupted(f"Interrupted; everything is saved. Go on with: kerasexp resume {run}")
-        progress.finished("Evaluating")
+        progress.finished("Evaluating" if evaluated else "Saving the model")
         _save_models(run, experiment, dataset, outcome)
-        evaluate_run(run, experiment, dataset, progress.note)
-        progress.note("Writing the report")
+        if evaluated:
+            evaluate_run(run, experiment, dataset, progress.note)
+            progress.note("Writing the report")
         finished = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         run.update_manifest(status=outcome.status, finished=finished)
         run.log(outcome.status)
-        write_report(run)
+        if evaluated:
+            write_report(run)
 
 
 @contextlib.contextmanager

@@ -15,8 +15,8 @@ from kerasexp.data.catalog import antialias_of
 from kerasexp.data.dataset import Split
 from kerasexp.errors import DataError, KerasexpError, UsageError, did_you_mean
 from kerasexp.runs import Run, open_run
-from kerasexp.workflows.clusters import cluster_names
 from kerasexp.training.progress import console_progress
+from kerasexp.workflows.clusters import cluster_names
 
 CHECKED = 256  # test images, at the most
 TOLERANCE = 1e-4  # from the run's model in float32; the formats sum in other orders, which gives about 1e-6

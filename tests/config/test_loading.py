@@ -13,15 +13,14 @@ from kerasexp.config.loading import (
 )
 from kerasexp.errors import UsageError
 
-RECIPES = ("published", "sound", "fast")
+RECIPES = [(name, recipe) for name in experiment_names() for recipe in read_config(name)["recipes"]]
 
 
 def test_the_three_kmnist_experiments_are_there():
     assert {"kmnist_cnn", "kmnist_cnn_nopool", "kmnist_fcnn"} <= set(experiment_names())
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("name", experiment_names())
+@pytest.mark.parametrize(("name", "recipe"), RECIPES)
 def test_every_recipe_resolves_and_survives_yaml(name, recipe):
     experiment = load_experiment(name, recipe)
     assert experiment_from_yaml(experiment_to_yaml(experiment), "config.yaml") == experiment
@@ -29,7 +28,7 @@ def test_every_recipe_resolves_and_survives_yaml(name, recipe):
 
 @pytest.mark.parametrize("name", experiment_names())
 def test_a_recipe_never_changes_the_network_or_the_data(name):
-    experiments = [load_experiment(name, recipe) for recipe in RECIPES]
+    experiments = [load_experiment(name, recipe) for recipe in read_config(name)["recipes"]]
     # dropout has no weights and does nothing in the finished network: how much of it is a matter of training
     networks = {(e.network, str({**e.model, "dropout": None}), e.data.name) for e in experiments}
     assert len(networks) == 1
@@ -127,6 +126,48 @@ def test_a_mistake_gets_one_clear_line(arguments, message):
         load_experiment(**{"name": "kmnist_cnn", **arguments})
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+KMEANS = "{name: kmeans, restarts: 1, max_iterations: 1}"
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "message"),
+    [
+        ("mnist_deep_kmeans_annealing", "alpha.first=0", "alpha.first: input should be greater than 0, received: 0"),
+        ("mnist_deep_kmeans_annealing", "alpha.first=-0.1", "alpha.first: input should be greater than 0"),
+        ("mnist_deep_kmeans_annealing", "alpha.first=.inf", "alpha.first: input should be a finite number"),
+        ("mnist_deep_kmeans_annealing", "alpha.epochs_each=0", "alpha.epochs_each: input should be greater"),
+        (
+            "mnist_deep_kmeans_annealing",
+            "alpha.growth=linear",
+            "alpha.growth: input should be 'constant' or 'annealing'",
+        ),
+        ("mnist_deep_kmeans_annealing", "alpha=null", "the loss deep_kmeans needs alpha"),
+        ("mnist_deep_kmeans_annealing", "loss.clustering_weight=-1", "loss.clustering_weight: input should be greater"),
+        ("mnist_deep_kmeans_annealing", "shared=true", "only an autoencoder is shared"),
+        ("mnist_deep_kmeans_annealing", f"optimizer={KMEANS}", "kmeans needs the loss deep_kmeans and epochs: 1"),
+        ("mnist_deep_kmeans_annealing", "weights=best", "weights: best needs validation data"),
+        ("mnist_deep_kmeans_annealing", "model.clusters=ten", "model.clusters: expected int as in 10"),
+        ("mnist_simplecnn", f"optimizer={KMEANS}", "kmeans needs the loss deep_kmeans"),
+        ("mnist_simplecnn", "data.joined=true", "it belongs to a clustering"),
+        ("mnist_simplecnn", "shared=true", "only an autoencoder is shared"),
+    ],
+)
+def test_a_mistaken_clustering_gets_one_clear_line(name, override, message):
+    with pytest.raises(UsageError) as caught:
+        load_experiment(name, overrides=[override])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_epochs_of_a_clustering_leave_k_means_alone():
+    experiment = load_experiment("mnist_deep_kmeans_pretrained", changes={"epochs": 3})
+    assert [(stage.stage, stage.epochs) for stage in experiment.stages] == [
+        ("autoencoder", 3),
+        ("k-means", 1),
+        ("joint", 3),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_a_rubric_and_its_defaults(rubric):
 def test_the_rubrics_of_kerasexp_are_valid(name):
     found = load_rubric(name)
     assert found.points == 100
-    assert found.pass_mark == 60
+    assert 60 <= found.pass_mark < 100
 
 
 @pytest.mark.parametrize(

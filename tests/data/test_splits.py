@@ -7,7 +7,7 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from kerasexp.data.dataset import Dataset, Split
-from kerasexp.data.splits import hold_out, shuffled, stratified
+from kerasexp.data.splits import hold_out, join, shuffled, stratified, thin_out
 from kerasexp.errors import UsageError
 
 
@@ -106,3 +106,56 @@ def test_digest_sees_a_pixel_a_label_and_an_index():
         getattr(changed.train, field)[7] += 1
         digests.add(changed.digest())
     assert len(digests) == 4
+
+
+def labelled(first, count):
+    """Images that show their own number, and one of three labels."""
+    numbers = np.arange(first, first + count)
+    return Split(numbers.astype(np.uint8).reshape(-1, 1, 1, 1), numbers % 3, np.arange(count))
+
+
+def test_joined_images_are_all_trained_on_and_all_tested():
+    whole = Dataset("d", labelled(0, 30), labelled(40, 12), ("a", "b", "c"), "made", validation=labelled(30, 10))
+    joined = join(whole)
+    assert joined.test is joined.train
+    assert joined.validation is None
+    assert joined.train.x.ravel().tolist() == list(range(52))  # training, validation, test
+    assert joined.train.y.tolist() == [number % 3 for number in range(52)]
+    assert joined.train.index.tolist() == list(range(52))
+    assert (joined.class_names, joined.name) == (whole.class_names, whole.name)
+
+
+def test_of_joined_images_a_share_validates_instead_of_being_tested():
+    whole = Dataset("d", labelled(0, 30), labelled(30, 30), ("a", "b", "c"), "made")
+    parts = join(whole, 0.1, seed=4)
+    assert parts.train.x.ravel().tolist() == list(range(60))
+    assert np.bincount(parts.validation.y).tolist() == [2, 2, 2]
+    assert sorted([*parts.test.index, *parts.validation.index]) == list(range(60))
+    assert (parts.test.x.ravel() == parts.test.index).all()
+    again, other = join(whole, 0.1, seed=4), join(whole, 0.1, seed=5)
+    assert parts.validation.index.tolist() == again.validation.index.tolist() != other.validation.index.tolist()
+    with pytest.raises(UsageError, match="cannot be held out"):
+        join(whole, 0.01)
+
+
+def test_images_on_disk_are_joined_too(tmp_path):
+    np.save(tmp_path / "x.npy", labelled(0, 9).x)
+    train = labelled(0, 9)
+    on_disk = Split(np.load(tmp_path / "x.npy", mmap_mode="r"), train.y, train.index)
+    parts = join(Dataset("d", on_disk, on_disk.take(np.array([8, 2])), ("a", "b", "c"), "made"))
+    assert parts.train.x.ravel().tolist() == [*range(9), 8, 2]
+
+
+def test_thin_out_leaves_so_many_of_each_class():
+    split = Split(np.zeros((300, 2, 2, 1), np.uint8), np.repeat([0, 1, 2], 100), np.arange(300))
+    assert np.bincount(thin_out(split, 7, 1, seed=0).y).tolist() == [7, 7, 7]
+    assert np.bincount(thin_out(split, None, 100, seed=0).y).tolist() == [100, 10, 1]
+    assert np.bincount(thin_out(split, 50, 25, seed=0).y).tolist() == [50, 10, 2]
+    assert np.bincount(thin_out(split, 1, 1000, seed=0).y).tolist() == [1, 1, 1]
+    assert thin_out(split, None, 1, seed=0) is split
+
+
+def test_thin_out_draws_from_the_seed():
+    split = Split(np.zeros((300, 2, 2, 1), np.uint8), np.repeat([0, 1, 2], 100), np.arange(300))
+    drawn = [thin_out(split, 20, 1, seed=seed).index.tolist() for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]

@@ -1,13 +1,20 @@
-"""A small network with a frozen part, and stages that train it, for the tests of this room."""
+"""Small networks, stages that train them, and runs, for the tests of this room."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
+from sklearn.datasets import load_digits
 
+from kerasexp import environment
 from kerasexp.config.loading import load_experiment
-from kerasexp.config.schema import Stage
+from kerasexp.config.schema import Experiment, Stage
 from kerasexp.data.dataset import Dataset, Split
+from kerasexp.runs import Run, create_run
+from kerasexp.training.progress import Progress
+from kerasexp.training.trainer import Outcome, train
 
 
 def branched_network() -> keras.Model:
@@ -42,3 +49,47 @@ def images(count: int, seed: int = 0, first: int = 0) -> Split:
 
 def small_dataset() -> Dataset:
     return Dataset("small", images(40, 0), images(12, 1), ("a", "b", "c"), "made", validation=images(10, 2, first=40))
+
+
+CLUSTERING = "mnist_deep_kmeans_pretrained"
+SMALL_NETWORK = {"model": {"clusters": 4, "hidden": [16], "embedding": 3}, "batch_size": 32}
+
+
+def digits(count: int = 160) -> Dataset:
+    """The first of the 8x8 digits that scikit-learn brings, all together as a clustering has them."""
+    x, y = load_digits(return_X_y=True)
+    # brightness 0 to 16, here 0 to 255
+    pixels = np.round(x[:count] * 255 / 16).astype("uint8").reshape(-1, 8, 8, 1)
+    split = Split(pixels, y[:count].astype("int64"), np.arange(count))
+    return Dataset("digits", split, split, tuple(map(str, range(10))), "scikit-learn")
+
+
+def clustering(epochs: tuple[int, int] = (3, 2), shared: bool = False, **changes) -> Experiment:
+    """A small Deep k-Means in three stages."""
+    base = load_experiment(CLUSTERING)
+    autoencoder, kmeans, joint = base.stages
+    common = {**base.model_dump(exclude={"stages"}), **SMALL_NETWORK, **changes}
+    settings = {key: common[key] for key in ("batch_size", "optimizer", "alpha")}
+    stages = [
+        {**autoencoder.model_dump(), **settings, "epochs": epochs[0], "shared": shared},
+        {**kmeans.model_dump(), "batch_size": common["batch_size"], "alpha": common["alpha"]},
+        {**joint.model_dump(), **settings, "epochs": epochs[1]},
+    ]
+    return Experiment.model_validate({**common, "stages": stages})
+
+
+def made_run(experiment: Experiment, dataset: Dataset, out: Path) -> Run:
+    """A new run folder, as `kerasexp train` makes it."""
+    return create_run(
+        experiment,
+        out,
+        precision="float32",
+        data={"digest": dataset.digest()},
+        versions=environment.versions(),
+        hardware=environment.hardware(),
+    )
+
+
+def train_run(run: Run, dataset: Dataset, max_seconds: float | None = None) -> Outcome:
+    """Trains a run, or goes on with it."""
+    return train(run, run.experiment, dataset, Progress(), max_seconds)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasexp.config.loading import load_experiment
-from kerasexp.config.schema import Adadelta, Adam, AdamW, Sgd
+from kerasexp.config.schema import Adadelta, Adam, AdamW, KMeans, Sgd
 from kerasexp.training.optimizers import TriangularSchedule, build_optimizer
 
 STAGE = load_experiment("kmnist_cnn")
@@ -84,3 +84,14 @@ def test_coupled_decay_equals_an_l2_penalty_of_half_its_size(config):
     for coupled, penalised, initial in zip(*results, start, strict=True):
         np.testing.assert_allclose(coupled, penalised, rtol=1e-5, atol=1e-6)
         assert np.abs(coupled - initial).max() > 0.02
+
+
+@pytest.mark.parametrize(
+    "config",
+    [config for config, _ in CASES] + [KMeans(name="kmeans", restarts=1, max_iterations=1)],
+    ids=lambda config: config.name,
+)
+def test_the_state_of_a_later_stage_has_the_same_names(config):
+    """A process that goes on with the second stage has made no optimizer for the first one."""
+    stage = STAGE.model_copy(update={"optimizer": config})
+    assert build_optimizer(stage, 10).name == build_optimizer(stage, 10).name

@@ -91,6 +91,18 @@ def test_the_first_estimate_comes_within_ten_seconds(clock, seconds_per_step):
     assert "images/s" in lines_of(file)[1]
 
 
+def test_a_slow_compilation_makes_no_estimate(clock):
+    file = io.StringIO()
+    progress = PlainProgress(file, clock)
+    begin(progress)
+    clock.now += 9.0  # one step, and the network is compiled for it
+    progress.advanced(0, 1, LOGS, 7.0)
+    assert len(lines_of(file)) == 1
+    clock.now += 1.0
+    progress.advanced(0, 11, LOGS, 640.0)
+    assert lines_of(file)[1].startswith("about 640 images/s, 10 s per epoch")
+
+
 def test_early_stopping_takes_the_published_count_as_its_horizon(clock):
     file = io.StringIO()
     progress = PlainProgress(file, clock)

@@ -16,8 +16,11 @@ import kerasexp
 from kerasexp import files
 from kerasexp.models.saved import load_model
 from kerasexp.runs import Run, open_run
+from kerasexp.training import trainer
 from kerasexp.training.callbacks import read_history
+from kerasexp.training.progress import Progress
 from kerasexp.training.state import StateFolder
+from tests.training.examples import clustering, digits, made_run, train_run
 
 # A small network on the bundled digits: dropout is on, the plateau counts from the second epoch on, each call is saved.
 EPOCHS = 3
@@ -162,3 +165,61 @@ def test_killed_again_and_again_at_random_instants(tmp_path, seed, uninterrupted
     process.kill()
     process.wait()
     assert_equal_runs(kerasexp.resume(the_run(tmp_path)), uninterrupted)
+
+
+class Killed(BaseException):
+    """The end of a process at an instant that we choose."""
+
+
+class KillingProgress(Progress):
+    """Kills the training after a step, before the state of that step is saved."""
+
+    def __init__(self, stage: int, epoch: int, step: int):
+        self.instant = (stage, epoch, step)
+        self.stage = -1
+
+    def started(self, *arguments, **settings):
+        self.stage += 1
+
+    def advanced(self, epoch, step, logs, images_per_second):
+        if (self.stage, epoch, step) == self.instant:
+            raise Killed
+
+
+@pytest.fixture(scope="module")
+def uninterrupted_clustering(tmp_path_factory):
+    dataset = digits()
+    run = made_run(clustering(), dataset, tmp_path_factory.mktemp("clustering"))
+    return run, train_run(run, dataset)
+
+
+# in the autoencoder; after k-means, before it is saved; while its epoch measures; in the joint training
+@pytest.mark.parametrize(
+    "instant",
+    [
+        pytest.param((0, 1, 2), marks=pytest.mark.slow),
+        pytest.param((1, 0, 1), marks=pytest.mark.slow),
+        pytest.param((1, 0, 4), marks=pytest.mark.slow),
+        (2, 1, 4),
+    ],
+    ids=str,
+)
+def test_a_deep_k_means_killed_and_resumed(instant, tmp_path, monkeypatch, uninterrupted_clustering):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(trainer, "SECONDS_PER_CALL", 0.0)  # a look after every step
+    dataset = digits()
+    run = made_run(clustering(shared=True, save_seconds=0), dataset, tmp_path)
+    with pytest.raises(Killed):
+        trainer.train(run, run.experiment, dataset, KillingProgress(*instant))
+    outcome = train_run(run, dataset)
+    expected_run, expected = uninterrupted_clustering
+    assert outcome.status == "complete"
+    pairs = zip(outcome.model.get_weights(), expected.model.get_weights(), strict=True)
+    assert all(np.array_equal(one, other) for one, other in pairs)
+    histories = [read_history(one.path("history.csv")) for one in (run, expected_run)]
+    for history in histories:
+        for row in history:
+            del row["seconds"]
+    assert histories[0] == histories[1]
+    before = [files.read_npz(one.path("before_joint.npz")) for one in (run, expected_run)]
+    assert all(np.array_equal(before[0][name], before[1][name]) for name in ("embedding", "representatives"))

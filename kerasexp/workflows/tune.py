@@ -1,0 +1,146 @@
+"""`kerasexp tune`: a search for better settings, judged on validation images alone."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kerasexp import environment
+from kerasexp.errors import Interrupted, UsageError
+from kerasexp.workflows.tuning_record import SearchRecord, TrialRecord
+from kerasexp.workflows.tuning_search import prepare_search
+
+TRIALS = 20  # of a random or a Bayesian search, unless the user says otherwise
+
+
+def tune(
+    experiment: str,
+    *,
+    space: str | Path | None = None,
+    tuner: str = "random",
+    trials: int | None = None,
+    max_time: float | None = None,
+    keep: int = 3,
+    recipe: str | None = None,
+    variant: str | Sequence[str] = (),
+    augment: int | None = None,
+    data: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+    epochs: int | None = None,
+    seed: int | None = None,
+    precision: str | None = None,
+    set: Sequence[str] = (),
+    out: str | Path | None = None,
+    workers: int = 1,
+) -> dict[str, Any]:
+    """Searches for better settings of an experiment, through KerasTuner's oracles.
+
+    Each trial is a run. Its objective is the validation accuracy of the weights that the recipe takes; no trial sees a
+    test image. The search is one folder, named after what decides it: the same call goes on with a search that was
+    stopped or killed, or adds trials to it, and never repeats a finished trial.
+
+    Args:
+        experiment: its name (`kerasexp list`), or the path of a YAML file.
+        space: a YAML file of what to vary; the experiment's own space by default.
+        tuner: `random`, `bayesian` (a Gaussian process), `hyperband` (many short trainings, the best ones go on) or
+            `grid`.
+        trials: how many at the most; by default 20 for `random` and `bayesian`, as many as there are for the others.
+        max_time: seconds after which the search is saved and stopped.
+        keep: how many of the best trials keep their models and states.
+        recipe: what the settings are laid over; `sound` by default where there is one.
+        variant: one or more of the experiment's variants.
+        augment: augmented copies of every training image in an epoch.
+        data: another catalog entry, a `.npz` or a folder of class folders.
+        data_dir: folder of the data.
+        offline: never use the network.
+        epochs: of each trial at the most; with `hyperband` of the longest ones.
+        seed: of every trial and of the search, instead of the experiment's own.
+        precision: `float32`, `bfloat16` or `auto`, instead of the recipe's.
+        set: further settings of all trials, as `path=value`.
+        out: folder of the search; `searches/<experiment>-<digest>` by default.
+        workers: how many trials are trained at a time, each in a process of its own.
+
+    Returns:
+        What `tune.json` holds: `experiment`, `tuner`, `status` (`complete` or `stopped`), `trials` (the best first),
+        `undecided` (how many `others` cannot be told from the best), `importance`, `recipe` (the path of the best
+        settings as a YAML file that `train` takes, or None), `page` (the path of `tune.html`).
+
+    Raises:
+        UsageError: for unknown names, a space that does not fit, or a recipe that validates on test images.
+        KerasexpError: if three trials fail one after the other.
+        Interrupted: after Ctrl-C or SIGTERM, with everything saved.
+    """
+    if trials is not None and trials < 1:
+        raise UsageError(f"--trials: expected 1 or more, received: {trials}.")
+    if keep < 1:
+        raise UsageError(f"--keep: expected 1 or more, received: {keep}.")
+    if workers < 1:
+        raise UsageError(f"--workers: expected 1 or more, received: {workers}.")
+    if max_time is not None and not 0 < max_time < math.inf:
+        raise UsageError(f"--max-time: expected a positive time, received: {max_time}.")
+    arguments: dict[str, Any] = {
+        "experiment": experiment,
+        "space": _text(space),
+        "tuner": tuner,
+        "recipe": recipe,
+        "variant": [variant] if isinstance(variant, str) else list(variant),
+        "augment": augment,
+        "data": _text(data),
+        "data_dir": _text(data_dir),
+        "offline": offline,
+        "epochs": epochs,
+        "seed": seed,
+        "precision": precision,
+        "overrides": list(set),
+        "out": _text(out),
+    }
+    search = prepare_search(**arguments)
+    most = trials if trials is not None or tuner in ("hyperband", "grid") else TRIALS
+    deadline = math.inf if max_time is None else time.monotonic() + max_time
+    record = SearchRecord.opened(search.folder, search.settings())
+    with record.locked() as lock:
+        print("Starting TensorFlow", file=sys.stderr, flush=True)
+        precision = environment.resolve_precision(search.base.precision)
+        environment.start_tensorflow(precision)
+
+        from kerasexp.workflows.tuning_loop import run_trials, stop_after_failures
+        from kerasexp.workflows.tuning_oracles import make_oracle
+        from kerasexp.workflows.tuning_progress import SearchProgress
+        from kerasexp.workflows.tuning_results import write_results
+        from kerasexp.workflows.tuning_trials import Trials
+
+        runner = Trials(record, search.configure, precision, search.train_command, data_dir, offline)
+        with SearchProgress(record, most) as progress:
+            progress.goes_on()
+            oracle = make_oracle(tuner, search.space, search.base.seed, record, most, search.base.epochs)
+
+            def on_end(trial: TrialRecord) -> None:
+                if trial.status == "failed":
+                    runner.locate(trial)
+                progress.trial_ended(trial)
+                # a parent is needed until the trial that goes on with it has its state
+                needed = {other.parent for other in record.trials if other.ended is None and other.parent is not None}
+                runner.prune({best.number for best in record.ranked()[:keep]} | oracle.may_be_promoted() | needed)
+                stop_after_failures(record)
+
+            oracle.collect, oracle.on_begin, oracle.on_end = runner.collect, progress.trial_began, on_end
+            try:
+                if workers == 1:
+                    complete = run_trials(oracle, "search", record.trials.__getitem__, runner, progress, deadline)
+                else:
+                    from kerasexp.workflows.tuning_workers import run_workers
+
+                    complete = run_workers(oracle, workers, arguments, lock, progress.note, deadline)
+            except Interrupted:
+                raise Interrupted(f"Interrupted; all is saved in {record.folder}. The same command goes on.") from None
+        command = search.command if trials is None else f"{search.command} --trials {trials}"
+        return write_results(record, search.configure, search.space, "complete" if complete else "stopped", command)
+
+
+def _text(path: str | Path | None) -> str | None:
+    return None if path is None else str(path)

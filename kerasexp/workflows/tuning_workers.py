@@ -1,0 +1,236 @@
+"""A search over several workers on one machine: KerasTuner's chief and clients, made to outlive a worker's death.
+
+KerasTuner's own chief waits for ever for a worker that was killed. Here the chief watches its workers: what a dead one
+was training goes on in a new one, from its exact state.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from typing import Any
+
+import grpc
+from keras_tuner.src import protos
+from keras_tuner.src.distribute.oracle_chief import OracleServicer
+from keras_tuner.src.distribute.oracle_client import OracleClient
+
+from kerasexp import environment
+from kerasexp.errors import Interrupted, KerasexpError
+from kerasexp.training.interruption import Interruption
+from kerasexp.training.progress import Progress
+from kerasexp.workflows.tuning_loop import run_trials
+from kerasexp.workflows.tuning_oracles import RecordedOracle
+from kerasexp.workflows.tuning_record import SearchRecord
+from kerasexp.workflows.tuning_search import prepare_search
+from kerasexp.workflows.tuning_trials import Trials
+
+HOST = "127.0.0.1"
+DEATHS = 3  # of workers on one trial, after which it counts as failed
+LOOK = 0.1  # seconds between two looks at the workers
+TIME_OVER = 75  # exit code of a worker that was stopped by the time limit
+
+
+def run_workers(
+    oracle: RecordedOracle,
+    workers: int,
+    arguments: dict[str, Any],
+    lock: int,
+    say: Callable[[str], None],
+    deadline: float,
+) -> bool:
+    """Lets workers run what the oracle proposes until it proposes no more.
+
+    Args:
+        oracle: of the search; it lives in this process alone.
+        workers: how many there are at a time.
+        arguments: of `prepare_search`.
+        lock: descriptor that keeps the search locked; a worker that outlives this process keeps it too.
+        say: is told when a worker dies.
+        deadline: by `time.monotonic`.
+
+    Returns:
+        False if the time was over before.
+
+    Raises:
+        Interrupted: after a signal, when every worker has saved its state.
+        KerasexpError: if three trials fail one after the other.
+    """
+    chief = _Chief(oracle, arguments, lock, say, deadline)
+    with Interruption() as interruption, chief.serving():
+        try:
+            while chief.keep_up(workers):
+                if interruption.requested:
+                    raise Interrupted("Interrupted")
+                time.sleep(LOOK)
+        finally:
+            chief.end_workers()
+    return not chief.time_over
+
+
+class _Servicer(OracleServicer):
+    """KerasTuner's servicer, and the first error in it: after one the oracle's lock is held for ever."""
+
+    error: Exception | None = None
+
+    def _kept(self, answer: Callable[..., Any], request: Any, context: Any) -> Any:
+        try:
+            return answer(request, context)
+        except Exception as error:
+            self.error = self.error or error
+            raise
+
+    def CreateTrial(self, request: Any, context: Any) -> Any:
+        return self._kept(super().CreateTrial, request, context)
+
+    def UpdateTrial(self, request: Any, context: Any) -> Any:
+        return self._kept(super().UpdateTrial, request, context)
+
+    def EndTrial(self, request: Any, context: Any) -> Any:
+        return self._kept(super().EndTrial, request, context)
+
+
+class _Chief:
+    def __init__(
+        self,
+        oracle: RecordedOracle,
+        arguments: dict[str, Any],
+        lock: int,
+        say: Callable[[str], None],
+        deadline: float,
+    ):
+        self.oracle = oracle
+        self.arguments = arguments
+        self.lock = lock
+        self.say = say
+        self.deadline = deadline
+        self.servicer = _Servicer(oracle)
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.started = 0
+        self.deaths: Counter[int] = Counter()
+        self.no_more = self.time_over = False
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[None]:
+        """Answers the workers while this is open."""
+        server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
+        protos.get_service_grpc().add_OracleServicer_to_server(self.servicer, server)
+        self.port = server.add_insecure_port(f"{HOST}:0")
+        server.start()
+        try:
+            yield
+        finally:
+            server.stop(None)
+
+    def keep_up(self, workers: int) -> bool:
+        """Looks after the workers that have ended and starts new ones; False when there is nothing left to do."""
+        if self.servicer.error:
+            raise self.servicer.error
+        for name, process in list(self.processes.items()):
+            code = process.poll()
+            if code is not None:
+                del self.processes[name]
+                self._ended(name, code)
+        if time.monotonic() >= self.deadline:
+            self.time_over = True
+        wanted = min(workers, len(self.oracle._retry_queue)) if self.no_more else workers
+        while len(self.processes) < wanted and not self.time_over:
+            self._start()
+        return bool(self.processes)
+
+    def end_workers(self) -> None:
+        """Asks every worker to save its state, and waits for it."""
+        for process in self.processes.values():
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes.values():
+            process.wait()
+
+    def _start(self) -> None:
+        self.started += 1
+        name = f"worker{self.started}"
+        variables = {
+            "KERASTUNER_ORACLE_IP": HOST,
+            "KERASTUNER_ORACLE_PORT": str(self.port),
+            "KERASTUNER_TUNER_ID": name,
+        }
+        left = None if self.deadline == float("inf") else self.deadline - time.monotonic()
+        call = json.dumps({"arguments": self.arguments, "seconds": left})
+        with (self.oracle.record.folder / "workers.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "kerasexp.workflows.tuning_workers", call],
+                env={**os.environ, **variables},
+                stdin=subprocess.PIPE,  # its end tells a worker that the chief is gone
+                stdout=log,
+                stderr=log,
+                pass_fds=[self.lock],
+                start_new_session=True,  # Ctrl-C reaches the chief alone, which asks each worker once
+            )
+
+    def _ended(self, name: str, code: int) -> None:
+        if code == 0:
+            self.no_more = True
+        elif code == TIME_OVER:
+            self.time_over = True
+        else:
+            self._died(name, code)
+
+    def _died(self, name: str, code: int) -> None:
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}, see workers.log"
+        trial = self.oracle.ongoing_trials.get(name)
+        if trial is None:
+            self.deaths[-1] += 1
+            if self.deaths[-1] >= DEATHS:
+                raise KerasexpError(f"{DEATHS} workers ended {how} before they had a trial.")
+            return
+        number = int(trial.trial_id)
+        self.deaths[number] += 1
+        if self.deaths[number] < DEATHS:
+            self.say(f"A worker ended {how}. Trial {number + 1} goes on in a new one from its saved state.")
+            self.oracle.release(name)
+            return
+        self.oracle.record.note_failure(number, f"{DEATHS} workers ended on this trial, the last {how}.")
+        trial.status = "FAILED"
+        self.oracle.end_trial(trial)
+
+
+def work(call: str) -> int:
+    """The life of a worker.
+
+    Args:
+        call: JSON with the `arguments` of `prepare_search` and the `seconds` that are left.
+
+    Returns:
+        The exit code: 0 if no trial is left, `TIME_OVER` if no time is, 130 after a signal.
+    """
+    content = json.loads(call)
+    search = prepare_search(**content["arguments"])
+    deadline = float("inf") if content["seconds"] is None else time.monotonic() + content["seconds"]
+    precision = environment.resolve_precision(search.base.precision)
+    environment.start_tensorflow(precision)
+    threading.Thread(target=_end_with_the_chief, daemon=True).start()
+    record = SearchRecord.opened(search.folder, search.settings())
+    runner = Trials(record, search.configure, precision, search.train_command, search.data_dir, search.offline)
+    try:
+        name = os.environ["KERASTUNER_TUNER_ID"]
+        complete = run_trials(OracleClient(None), name, record.read_again, runner, Progress(), deadline)
+    except Interrupted:
+        return Interrupted.exit_code
+    return 0 if complete else TIME_OVER
+
+
+def _end_with_the_chief() -> None:
+    os.read(0, 1)  # not through sys.stdin, whose lock this thread would hold at the end of the process
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(work(sys.argv[1]))

@@ -1,0 +1,79 @@
+"""The page of experiments in `docs/` is what the claims and the kept numbers of our runs give."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kerasexp import files
+from kerasexp.config.loading import experiment_names, experiment_to_yaml, load_experiment
+from kerasexp.reporting import catalogue
+from kerasexp.runs import Run
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    kept = DOCS / "experiments.json"
+    return catalogue.page(files.read_json(kept) if kept.exists() else None)
+
+
+def test_the_committed_page_is_what_the_generator_writes(page):
+    written = (DOCS / "experiments.md").read_text(encoding="utf-8")
+    assert written == page, "write it again: python -m kerasexp.reporting.catalogue"
+
+
+def section(text: str, experiment: str) -> str:
+    return text.partition(f"### {experiment}\n")[2].partition("\n### ")[0]
+
+
+def test_every_experiment_has_a_section_with_its_command(page):
+    for name in experiment_names():
+        assert f"kerasexp train {name}\n" in section(page, name), name
+
+
+def test_a_published_number_stands_with_interval_n_margin_and_source(page):
+    line = next(line for line in section(page, "kmnist_cnn").splitlines() if "`--augment 10` | 92.24 %" in line)
+    assert line.startswith(
+        "|  | `--augment 10` | 92.24 % | 91.70 to 92.75 % | 10,000 | 1.00 points | result files (O) |"
+    )
+
+
+def test_all_tables_are_rectangular(page):
+    width = 0
+    for line in page.splitlines():
+        width = 0 if not line.startswith("|") else width or line.count("|")
+        assert not width or line.count("|") == width, line
+
+
+def test_our_numbers_stand_beside_the_published_ones(trained_run):
+    ours = catalogue.our_numbers([trained_run])
+    verdict = ours["verdicts"]["kmnist | kmnist_cnn | parameters.total"]
+    assert (verdict["status"], verdict["seeds"]) == ("reproduced", 1)
+    assert "kmnist_cnn" not in ours["runs"]  # it was made shorter than its recipe
+    text = catalogue.page(ours)
+    assert "| 1,199,882 | 1 | ✓ reproduced |" in section(text, "kmnist_cnn")
+    assert "reproduced |" not in section(text, "kmnist_cnn_nopool")
+
+
+def test_runs_of_an_unchanged_recipe_are_listed_seed_by_seed(trained_run, tmp_path):
+    runs = []
+    for number, seed in enumerate((1, 2, 2)):  # the same seed twice is one
+        run = Run(shutil.copytree(trained_run.folder, tmp_path / str(number)))
+        experiment = load_experiment("kmnist_cnn", augment=1).model_copy(update={"seed": seed})
+        run.path("config.yaml").write_text(experiment_to_yaml(experiment), encoding="utf-8")
+        runs.append(run)
+    ours = catalogue.our_numbers(runs)
+    (found,) = ours["runs"]["kmnist_cnn"]
+    assert (found["recipe"], found["variants"], found["data"], found["seeds"]) == (
+        "published",
+        ["augment1"],
+        "mnist5k",
+        2,
+    )
+    accuracy = files.read_json(trained_run.path("metrics.json"))["weights"]["last"]["test"]["accuracy"]["value"]
+    expected = f"| `published` | `--augment 1` | mnist5k | 2 | {100 * accuracy:.2f} % |"
+    assert expected in section(catalogue.page(ours), "kmnist_cnn")

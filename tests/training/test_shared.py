@@ -1,0 +1,90 @@
+"""An autoencoder that several runs begin with is trained once, and no run can tell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kerasexp.training.callbacks import read_history
+from kerasexp.training.shared import SharedAutoencoder
+from tests.training.examples import SMALL_NETWORK, clustering, digits, made_run, train_run
+
+DATA = digits()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache/kerasexp/autoencoders"
+
+
+def trained(out, **changes):
+    """A finished run: its weights, its history without the times, its stages."""
+    run = made_run(clustering(**changes), DATA, out)
+    outcome = train_run(run, DATA)
+    rows = read_history(run.path("history.csv"))
+    for row in rows:
+        del row["seconds"]
+    return outcome.model.get_weights(), rows, outcome.stages
+
+
+def assert_equal(one, other):
+    assert all(np.array_equal(a, b) for a, b in zip(one[0], other[0], strict=True))
+    assert one[1] == other[1]
+
+
+def test_who_takes_it_ends_with_the_weights_of_who_trained_it(cache, tmp_path):
+    own = trained(tmp_path)
+    assert not cache.exists()
+    first = trained(tmp_path, shared=True)
+    (kept,) = cache.iterdir()
+    written = kept.read_bytes()
+    second = trained(tmp_path, shared=True)
+    assert_equal(first, own)
+    assert_equal(second, own)
+    assert [stage.get("taken", False) for stage in first[2]] == [False, False, False]
+    assert [stage.get("taken", False) for stage in second[2]] == [True, False, False]
+
+    kept.write_bytes(written[: len(written) // 2])  # damaged: trained again, and whole again
+    third = trained(tmp_path, shared=True)
+    assert_equal(third, own)
+    assert "taken" not in third[2][0]
+    assert len(kept.read_bytes()) == len(written)
+
+
+def place_of(out, dataset=DATA, changes=None, manifest=None):
+    run = made_run(clustering(shared=True, **(changes or {})), dataset, out)
+    run.update_manifest(**(manifest or {}))
+    return SharedAutoencoder.of(run, 0).path
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        {"changes": {"seed": 1}},
+        {"changes": {"epochs": (4, 2)}},
+        {"changes": {"batch_size": 33}},
+        {"changes": {"model": {**SMALL_NETWORK["model"], "hidden": [17]}}},
+        {"changes": {"model": {**SMALL_NETWORK["model"], "embedding": 2}}},
+        {"manifest": {"precision": "bfloat16"}},
+        {"manifest": {"versions": {"tensorflow": "another"}}},
+        {"dataset": digits(159)},
+    ],
+    ids=str,
+)
+def test_what_decides_its_bits_parts_the_runs(cache, tmp_path, differs):
+    assert place_of(tmp_path, **differs) != place_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        {"epochs": (3, 7)},
+        {"alpha": {"first": 3.0, "growth": "annealing", "epochs_each": 2}},
+        {"model": {**SMALL_NETWORK["model"], "clusters": 9}},
+        {"title": "another"},
+    ],
+    ids=str,
+)
+def test_what_comes_after_it_does_not(cache, tmp_path, differs):
+    assert place_of(tmp_path, changes=differs) == place_of(tmp_path)
