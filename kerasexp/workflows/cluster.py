@@ -175,11 +175,12 @@ def _connected(cluster: Cluster) -> Iterator[None]:
                 host, _, port = cluster.address.rpartition(":")
                 socket.create_connection((host, int(port)), timeout=ANSWER).close()  # Ray itself tries for minutes
             ray.init(cluster.address, **quiet)
-    except (OSError, OverflowError, RuntimeError, ValueError) as error:
+    except (OSError, OverflowError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         reason = " ".join(str(error).split())
         raise KerasexpError(
             f"The Ray cluster {cluster.address} cannot be used: {reason}. Start one with: ray start --head; add this "
-            "machine to it with: ray start --address=HOST:PORT. Or stay on this machine: --cluster local."
+            "machine to it with: ray start --address=HOST:PORT. If it wants a token, set RAY_AUTH_MODE=token. "
+            "Or stay on this machine: --cluster local."
         ) from error
     try:
         yield
