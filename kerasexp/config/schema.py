@@ -31,6 +31,9 @@ class Data(Frozen):
         draw: how it takes them: the same share of every class, or `shuffled` as scikit-learn's `train_test_split`.
         split_seed: what the draw depends on; `null`: the run's seed.
         image_size: side in pixels that images are resized to; `null` keeps the data's own size.
+        images_per_class: at most so many training images of each class, drawn from the seed; `null` takes all.
+        imbalance: how many times the first class has the images of the last one, which the classes between go down to
+            by equal factors (a long tail); 1 leaves them as they are.
         joined: training and test images together, to train on all and to test on all (a clustering). `split` then only
             divides what is tested: all images are trained on, and those that do not validate are tested on.
     """
@@ -41,6 +44,8 @@ class Data(Frozen):
     draw: Literal["stratified", "shuffled"] = "stratified"
     split_seed: Annotated[StrictInt, Field(ge=0, lt=2**31)] | None = None
     image_size: Annotated[StrictInt, Field(ge=8, le=1024)] | None = None
+    images_per_class: Count | None = None
+    imbalance: Annotated[float, Field(ge=1, le=1000)] = 1.0
     joined: StrictBool = False
 
 

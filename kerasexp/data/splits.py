@@ -99,6 +99,34 @@ def hold_out(dataset: Dataset, fraction: float, seed: int, draw: str = "stratifi
     return dataclasses.replace(dataset, train=dataset.train.take(kept), validation=dataset.train.take(drawn))
 
 
+def thin_out(split: Split, images_per_class: int | None, imbalance: float, seed: int) -> Split:
+    """Leaves images of each class out, to see what little or unbalanced data does.
+
+    Args:
+        split: training images.
+        images_per_class: at most so many of each class; None for all.
+        imbalance: the last class keeps 1 of `imbalance` of its images, the first all, the classes between go down by
+            equal factors. Every class keeps one at least.
+        seed: of the draw.
+
+    References:
+        Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, for the long tail.
+    """
+    if images_per_class is None and imbalance == 1:
+        return split
+    draws = np.random.Generator(np.random.PCG64([seed, 1])).random(
+        len(split)
+    )  # other numbers than those of `stratified`
+    labels = np.unique(split.y)
+    kept = []
+    for place, label in enumerate(labels):
+        members = np.flatnonzero(split.y == label)
+        most = min(len(members), images_per_class or len(members))
+        share = imbalance ** (-place / max(1, len(labels) - 1))
+        kept.append(members[np.argsort(draws[members], kind="stable")[: max(1, round(most * share))]])
+    return split.take(np.sort(np.concatenate(kept)))
+
+
 def join(dataset: Dataset, fraction: float | None = None, seed: int = 0, draw: str = "stratified") -> Dataset:
     """All images together, for a clustering: every one is trained on, and every one is tested.
 

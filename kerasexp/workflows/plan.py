@@ -46,9 +46,7 @@ class Place:
         """
         from kerasexp.workflows.prepare import prepare_data
 
-        # a joined set may depend on the seed that divides it
-        settings = [experiment.data.model_dump(mode="json"), experiment.seed if experiment.data.joined else None]
-        key = files.digest(settings)
+        key = files.digest([experiment.data.model_dump(mode="json"), experiment.seed])  # the seed may draw them
         if key not in self._digests:
             self._digests[key] = prepare_data(experiment, self.data_dir, self.offline).digest()
         return self._digests[key]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from kerasexp.config.schema import Experiment
 from kerasexp.data.dataset import Dataset
 from kerasexp.data.load import data_folder, load_dataset
-from kerasexp.data.splits import hold_out, join
+from kerasexp.data.splits import hold_out, join, thin_out
 from kerasexp.data.statistics import channel_statistics, class_counts
 from kerasexp.data.unlabelled import load_unlabelled
 from kerasexp.errors import DataError, UsageError
@@ -40,7 +41,10 @@ def _divided(dataset: Dataset, experiment: Experiment) -> Dataset:
     seed = experiment.seed if data.split_seed is None else data.split_seed
     if data.joined:
         return join(dataset, fraction, seed, data.draw)
-    return dataset if fraction is None else hold_out(dataset, fraction, seed, data.draw)
+    if fraction is not None:
+        dataset = hold_out(dataset, fraction, seed, data.draw)
+    train = thin_out(dataset.train, data.images_per_class, data.imbalance, seed)
+    return dataclasses.replace(dataset, train=train)
 
 
 def describe_data(dataset: Dataset, data_dir: str | Path | None) -> dict[str, Any]:

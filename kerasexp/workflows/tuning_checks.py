@@ -10,6 +10,7 @@ from kerasexp.errors import UsageError
 
 # what no trial may change: they would not be judged on the same images, by the same measure, or in the same precision
 FIXED = ("data", "seed", "precision", "weights", "monitor", "save_seconds", "title", "study", "faults", "measured")
+FREE = ("data.image_size", "data.images_per_class", "data.imbalance")  # they leave the validation images as they are
 LENGTHS = ("epochs", "passes", "passes_per_image")
 
 Configure = Callable[[Sequence[str]], Experiment]
@@ -44,7 +45,7 @@ def check_search(base: Experiment, space: Space, tuner: str, configure: Configur
 def _check_dimension(one: Dimension, configure: Configure) -> None:
     for value in one.examples():
         for path in _paths(one, value):
-            if path.partition(".")[0] in FIXED and path != "data.image_size":
+            if path.partition(".")[0] in FIXED and path not in FREE:
                 raise UsageError(f"{one.name}: no search may vary {path}: its trials could not be compared.")
         configure(one.overrides(value))
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from kerasexp.data.dataset import Dataset, Split
-from kerasexp.data.splits import hold_out, join, shuffled, stratified
+from kerasexp.data.splits import hold_out, join, shuffled, stratified, thin_out
 from kerasexp.errors import UsageError
 
 
@@ -144,3 +144,18 @@ def test_images_on_disk_are_joined_too(tmp_path):
     on_disk = Split(np.load(tmp_path / "x.npy", mmap_mode="r"), train.y, train.index)
     parts = join(Dataset("d", on_disk, on_disk.take(np.array([8, 2])), ("a", "b", "c"), "made"))
     assert parts.train.x.ravel().tolist() == [*range(9), 8, 2]
+
+
+def test_thin_out_leaves_so_many_of_each_class():
+    split = Split(np.zeros((300, 2, 2, 1), np.uint8), np.repeat([0, 1, 2], 100), np.arange(300))
+    assert np.bincount(thin_out(split, 7, 1, seed=0).y).tolist() == [7, 7, 7]
+    assert np.bincount(thin_out(split, None, 100, seed=0).y).tolist() == [100, 10, 1]
+    assert np.bincount(thin_out(split, 50, 25, seed=0).y).tolist() == [50, 10, 2]
+    assert np.bincount(thin_out(split, 1, 1000, seed=0).y).tolist() == [1, 1, 1]
+    assert thin_out(split, None, 1, seed=0) is split
+
+
+def test_thin_out_draws_from_the_seed():
+    split = Split(np.zeros((300, 2, 2, 1), np.uint8), np.repeat([0, 1, 2], 100), np.arange(300))
+    drawn = [thin_out(split, 20, 1, seed=seed).index.tolist() for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]

@@ -49,3 +49,12 @@ def test_a_clustering_has_all_images_and_no_more_clusters_than_those():
     assert len(dataset.train) == len(dataset.test) == 5000
     with pytest.raises(UsageError, match=r"model\.clusters: 5,001 clusters of 5,000 images"):
         prepared("model.clusters=5001")
+
+
+def test_less_and_unbalanced_data_leave_the_validation_images_alone():
+    whole = prepare_data(experiment())
+    thin = prepare_data(experiment("data.images_per_class=40", "data.imbalance=4"))
+    assert describe_data(thin, None)["counts"]["train"][0] == 40
+    assert describe_data(thin, None)["counts"]["train"][-1] == 10
+    assert thin.validation.index.tolist() == whole.validation.index.tolist()
+    assert thin.test.index.tolist() == whole.test.index.tolist()
