@@ -37,7 +37,7 @@ def changed(
     Returns:
         * for both directions of each pair `right` and `wrong` (labels of the entries), `count` and the first `images`,
           a dictionary each: `row` (in predictions.npz), `index` (in the data set), `true` and `predicted` (by the entry
-          that is wrong; of a group the most frequent);
+          that is wrong; of a group its most frequent mistake);
         * their pictures by row, uint8 `[height, width, channels]`, as far as they are at hand;
         * why some are not, empty if all are.
     """
@@ -54,7 +54,7 @@ def changed(
                     "row": int(row),
                     "index": int(index[row]),
                     "true": names[results[wrong].labels[row]],
-                    "predicted": names[np.bincount(results[wrong].predicted[:, row]).argmax()],
+                    "predicted": names[_mistaken_for(results[wrong], row)],
                 }
                 for row in rows[:MOST_SHOWN]
             ]
@@ -63,6 +63,12 @@ def changed(
     wanted = np.unique([image["row"] for change in changes for image in change["images"]]).astype(np.int64)
     pictures, missing = _pictures([run for place in (highest, *others) for run in groups[place]], wanted, data_dir)
     return changes, pictures, missing
+
+
+def _mistaken_for(result: Predictions, row: int) -> int:
+    """The most frequent wrong class of an image; half of the runs of a group may have been right."""
+    said = result.predicted[:, row]
+    return int(np.bincount(said[said != result.labels[row]]).argmax())
 
 
 def _pictures(

@@ -147,6 +147,15 @@ def test_one_group_alone_has_no_winner(copy_of):
     assert content["conclusion"].startswith("One group: 2 seeds of equal settings have a mean test accuracy of 95.50%")
 
 
+def test_an_image_that_half_of_a_group_gets_right_shows_the_mistake_of_the_others(copy_of):
+    alone = copy_of("a", wrong=10, learning_rate=0.5)
+    group = [copy_of(f"s{seed}", wrong=wrong, seed=seed) for seed, wrong in ((1, 10), (2, 20))]
+    _, content, _ = compared(alone, *group)
+    won, lost = content["changes"]
+    assert (won["count"], lost["count"]) == (10, 0)
+    assert all(int(image["predicted"]) == (int(image["true"]) + 1) % 10 for image in won["images"])
+
+
 def test_changed_images_with_pictures_from_the_data(copy_of):
     first, second = copy_of("a", wrong=3), copy_of("b", wrong=60)
     _, content, pictures = compared(first, second)
@@ -194,9 +203,7 @@ def test_clusterings_have_their_own_scores(copy_of):
     predictions = files.read_npz(first.path("predictions.npz"))
     predicted = predictions["test_probabilities"].argmax(axis=1)
     assignment = np.roll(predictions.pop("test_probabilities"), 3, axis=1)  # a column for each cluster
-    files.write_npz(
-        first.path("predictions.npz"), **predictions, test_probabilities=assignment, test_predicted=predicted
-    )
+    files.write_npz(first.path("predictions.npz"), **predictions, test_probabilities=assignment, mapped=predicted)
     _, content, _ = compared(first, second)
     assert (content["entries"][0]["test"]["nmi"], content["entries"][0]["test"]["ari"]) == (0.8123, 0.7321)
     assert content["pairs"][0]["only_second"] == 60

@@ -48,6 +48,15 @@ def test_a_run_as_it_was_written_agrees(run, model):
     assert found(run, model) == ""
 
 
+def test_a_setting_that_has_come_into_kerasexp_since_accuses_nobody(run, model):
+    """A run of an earlier state of this version lacks a key that has a default now."""
+    settings = run.experiment.settings()
+    del settings["augmentation"]["elastic"]
+    run.update_manifest(config_digest=files.digest(settings))
+    replaced(run, "config.yaml", "  elastic: 0.0\n", "")
+    assert found(run, model) == ""
+
+
 def test_better_metrics_than_predictions(run, model):
     changed(run, "metrics.json", lambda metrics: metrics["weights"]["last"]["test"]["accuracy"].update(value=0.99))
     history(run, 2, "val_accuracy", "0.97")
