@@ -42,6 +42,11 @@ class Run:
         """Status, versions, hardware, digests and times, as they stand on the disk now."""
         return files.read_json(self.path("manifest.json"))
 
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What the evaluation has measured: the content of `metrics.json`."""
+        return files.read_json(self.path("metrics.json"))
+
     def update_manifest(self, **changes: Any) -> None:
         """Lays `changes` over the manifest."""
         files.write_json(self.path("manifest.json"), {**self.manifest, **changes})

@@ -4,6 +4,7 @@ import pytest
 
 from kerasexp.config.loading import load_experiment
 from kerasexp.errors import DataError, UsageError
+from kerasexp.files import write_json
 from kerasexp.runs import create_run, find_runs, open_run
 
 
@@ -20,6 +21,13 @@ def test_a_run_tells_what_it_is(run, tmp_path):
     assert again.manifest["precision"] == "float32"
     again.update_manifest(status="complete")
     assert run.manifest["status"] == "complete"
+
+
+def test_metrics_are_those_of_the_evaluation(run):
+    with pytest.raises(DataError, match=r"metrics\.json is missing"):
+        run.metrics  # noqa: B018
+    write_json(run.path("metrics.json"), {"table_weights": "last"})
+    assert run.metrics == {"table_weights": "last"}
 
 
 def test_runs_are_found_oldest_first_and_what_is_none_is_passed_over(run, tmp_path):

@@ -76,6 +76,8 @@ def nearest_model(experiment: Experiment) -> tuple[str, ...] | None:
     if experiment.study not in studies() or experiment.name not in experiment_names():
         return None
     models = {claim.variants: None for claim in claims(experiment.study) if claim.experiment == experiment.name}
+    if not models:
+        return None
     bare = load_experiment(experiment.name, "published").settings()
     equal = (one for one in models if load_experiment(experiment.name, "published", one).settings() == bare)
     return next(equal, None)

@@ -172,3 +172,8 @@ def test_rows_before_the_evaluation(tmp_path: Path) -> None:
 def test_rows_of_an_experiment_that_nobody_published(tmp_path: Path) -> None:
     experiment = load_experiment("kmnist_cnn").model_copy(update={"name": "mine"})
     assert rows(create_run(experiment, out=tmp_path, **copy.deepcopy(whole_manifest()))) == []
+
+
+def test_rows_of_a_control_that_the_study_did_not_run(tmp_path: Path) -> None:
+    experiment = load_experiment("beans_vgg16_svm", "sound")  # there is no recipe `published`
+    assert rows(create_run(experiment, out=tmp_path, **copy.deepcopy(whole_manifest()))) == []
