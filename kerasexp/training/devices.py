@@ -224,6 +224,7 @@ def start_devices(words: str | None = None, say: Callable[[str], None] = lambda 
         return Devices(told, names)
     import tensorflow as tf
 
+    os.environ.pop("TF_CONFIG", None)  # it names no cluster, but TensorFlow would read it again
     kind = names[0].partition(":")[0].upper()
     return Devices(told, names, tf.distribute.MirroredStrategy([f"{kind}:{number}" for number in range(len(names))]))
 
@@ -312,14 +313,12 @@ def _join(cluster: Cluster) -> Any:
     """TensorFlow's strategy for several machines, once they have found each other."""
     import tensorflow as tf
     from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
-    from tensorflow.python.eager import context  # the only way to these settings; TensorFlow's own wait is an hour
+    from tensorflow.python.eager import context  # there is no other way to these settings
 
-    if cluster.number != 0:
-        _wait_for_chief(cluster.workers[0])
+    _meet(cluster)
     context.context().configure_coordination_service(
         service_type="standalone",
         service_leader="/job:worker/replica:0/task:0",
-        cluster_register_timeout_in_ms=round(1000 * WAIT),
         heartbeat_timeout_in_ms=round(1000 * SILENCE),
         coordinated_jobs=[coordination_config_pb2.CoordinatedJob(name="worker", num_tasks=len(cluster.workers))],
     )
@@ -333,21 +332,50 @@ def _join(cluster: Cluster) -> Any:
         ) from None
 
 
-def _wait_for_chief(address: str) -> None:
-    """Waits until the first machine listens, so that a wrong address is told as such.
+def _meet(cluster: Cluster) -> None:
+    """Waits at the first machine's address until all machines are there: TensorFlow would wait for an hour, in silence.
 
     Raises:
-        KerasexpError: if it does not within `WAIT` seconds.
+        KerasexpError: if not all of them come within `WAIT` seconds.
     """
-    host, _, port = address.rpartition(":")
+    host, _, port = cluster.workers[0].rpartition(":")
     deadline = time.monotonic() + WAIT
+    if cluster.number == 0:
+        _receive(cluster, int(port), deadline)
+        return
     while True:
         try:
-            socket.create_connection((host, int(port)), timeout=10).close()
-            return
+            with socket.create_connection((host, int(port)), timeout=10) as connection:
+                connection.sendall(cluster.number.to_bytes(2, "big"))
+                connection.settimeout(max(1.0, deadline - time.monotonic()))
+                if connection.recv(2) == b"go":
+                    return
+            problem = "it went away"
         except OSError as error:
-            if time.monotonic() > deadline:
-                raise KerasexpError(
-                    f"Worker 0 ({address}) of the cluster in TF_CONFIG does not answer: {error}. {_WHAT_TO_DO}"
-                ) from None
+            problem = str(error)
+        if time.monotonic() > deadline:
+            raise KerasexpError(f"Worker 0 ({cluster.workers[0]}) does not answer: {problem}. {_WHAT_TO_DO}")
         time.sleep(0.5)
+
+
+def _receive(cluster: Cluster, port: int, deadline: float) -> None:
+    """What the first machine does of `_meet`."""
+    arrived: dict[int, socket.socket] = {}
+    with contextlib.ExitStack() as connections:
+        try:
+            server = connections.enter_context(socket.create_server(("", port)))
+        except OSError as error:
+            raise KerasexpError(f"Port {port} of TF_CONFIG cannot be used: {error.strerror}. {_WHAT_TO_DO}") from None
+        while missing := set(range(1, len(cluster.workers))) - set(arrived):
+            server.settimeout(max(0.01, deadline - time.monotonic()))
+            try:
+                connection = connections.enter_context(server.accept()[0])
+            except TimeoutError:
+                told = ", ".join(f"worker {number} ({cluster.workers[number]})" for number in sorted(missing))
+                raise KerasexpError(f"Not all machines of TF_CONFIG came; missing: {told}. {_WHAT_TO_DO}") from None
+            with contextlib.suppress(OSError):  # whatever else knocks at the port
+                connection.settimeout(5)
+                arrived[int.from_bytes(connection.recv(2), "big")] = connection
+        for number in range(1, len(cluster.workers)):
+            with contextlib.suppress(OSError):
+                arrived[number].sendall(b"go")

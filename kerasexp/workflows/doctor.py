@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import shutil
@@ -104,20 +105,40 @@ def _memory() -> dict[str, Any]:
 def _gpu() -> dict[str, Any]:
     cards, seen = _nvidia_cards(), environment.gpus()
     if seen:
-        return _check("gpu", "ok", f"TensorFlow sees {', '.join(seen)}. kerasexp has not been verified on a GPU yet.")
-    if not cards:
-        return _check("gpu", "ok", "none; everything runs on the processor")
-    return _check("gpu", "note", f"{', '.join(cards)}, but TensorFlow does not see it", _missing_for_gpu())
+        found = f"TensorFlow sees {', '.join(seen)}. kerasexp has not been verified on a GPU yet."
+        if len(cards) > len(seen):
+            hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+            fix = f'CUDA_VISIBLE_DEVICES="{hidden}" may hide the others: unset it.'
+            return _check("gpu", "note", f"{found} The driver lists {len(cards)}: {'; '.join(cards)}", fix)
+        several = " One run on all of them: --devices all." if len(seen) > 1 else ""
+        return _check("gpu", "ok", f"{found}{several}")
+    if cards:
+        return _check("gpu", "note", f"{'; '.join(cards)}, but TensorFlow does not see it", _missing_for_gpu())
+    if without_driver := _cards_without_driver():
+        fix = "Install NVIDIA's driver; a container needs the NVIDIA Container Toolkit and docker run --gpus all."
+        return _check("gpu", "note", f"{without_driver} of NVIDIA, but there is no driver (nvidia-smi)", fix)
+    return _check("gpu", "ok", "none; everything runs on the processor")
 
 
 def _nvidia_cards() -> list[str]:
-    """The cards that the driver lists; empty without a driver."""
-    command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    """The cards that the driver lists, with their memory; empty without a driver."""
+    command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return []
-    return [line.strip().replace(", ", ", driver ") for line in done.stdout.splitlines() if line.strip()]
+    cards = [line.strip().split(", ") for line in done.stdout.splitlines() if line.strip()]
+    return [", ".join([name, *(f"driver {one}" for one in more[:1]), *more[1:]]) for name, *more in cards]
+
+
+def _cards_without_driver() -> str:
+    """How many cards of NVIDIA the machine's bus lists, in words; empty for none, or where Linux does not say."""
+    count = 0
+    for device in Path("/sys/bus/pci/devices").glob("*"):
+        with contextlib.suppress(OSError):
+            vendor, kind = ((device / name).read_text().strip() for name in ("vendor", "class"))
+            count += vendor == "0x10de" and kind.startswith("0x03")  # a display or 3D controller
+    return f"{count} card{'s'[: count > 1]}" if count else ""
 
 
 def _missing_for_gpu() -> str:
@@ -125,10 +146,17 @@ def _missing_for_gpu() -> str:
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None and hidden.strip() in ("", "-1"):
         return f'CUDA_VISIBLE_DEVICES="{hidden}" hides it: unset it.'
-    libraries = {name for name in _distributions() if name.startswith("nvidia-cudnn")}
-    if not libraries:
-        return "The CUDA libraries are missing: pip install 'kerasexp[gpu]' (from a checkout: pip install '.[gpu]')."
-    return "The CUDA libraries are installed: update the driver, and see that LD_LIBRARY_PATH names no other CUDA."
+    install = "pip install 'kerasexp[gpu]' (from a checkout: pip install '.[gpu]')."
+    tf = sys.modules.get("tensorflow")  # None where it cannot be imported, which has its own line
+    if tf is not None and not tf.test.is_built_with_cuda():
+        return f"This TensorFlow is built without CUDA (tensorflow-cpu?): pip uninstall it, then {install}"
+    if not any(name.startswith("nvidia-cudnn") for name in _distributions()):
+        return f"The CUDA libraries are missing: {install}"
+    cuda = tf.sysconfig.get_build_info().get("cuda_version", "") if tf is not None else ""
+    return (
+        f"The CUDA libraries are installed: see in nvidia-smi that the driver is new enough for CUDA {cuda}, update it "
+        "if not, and see that LD_LIBRARY_PATH names no other CUDA."
+    )
 
 
 def _distributions() -> set[str]:

@@ -60,6 +60,10 @@ def test_a_card_that_tensorflow_does_not_see(tmp_path, monkeypatch):
     assert "NVIDIA T4, driver 550.54" in check["found"]
     assert "kerasexp[gpu]" in check["fix"] or "driver" in check["fix"]
 
+    command.write_text("#!/bin/sh\necho 'NVIDIA T4, 550.54, 15360 MiB'\necho 'NVIDIA T4, 550.54, 15360 MiB'\n")
+    (check,) = [check for check in workflow.doctor(tmp_path)["checks"] if check["name"] == "gpu"]
+    assert check["found"].count("NVIDIA T4, driver 550.54, 15360 MiB") == 2
+
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     (check,) = [check for check in workflow.doctor(tmp_path)["checks"] if check["name"] == "gpu"]
     assert "CUDA_VISIBLE_DEVICES" in check["fix"]

@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kerasexp.config.loading import load_experiment
-from kerasexp.errors import UsageError
+from kerasexp.errors import KerasexpError, UsageError
 from kerasexp.models.saved import load_model
 from kerasexp.runs import Run, find_runs
 from kerasexp.training.callbacks import read_history
@@ -101,6 +102,28 @@ def test_a_malformed_tf_config_is_refused(monkeypatch, text, message):
         read_cluster()
     assert "TF_CONFIG" in str(error.value)
     assert '"index": 0' in str(error.value), "an example helps"
+
+
+def test_machines_that_do_not_come_are_named(monkeypatch):
+    from kerasexp.training import devices
+
+    monkeypatch.setattr(devices, "WAIT", 0.5)
+    workers = tuple(addresses())
+    with pytest.raises(KerasexpError, match=rf"missing: worker 1 \({workers[1]}\). Start the same command"):
+        devices._meet(Cluster(workers, 0))
+    with pytest.raises(KerasexpError, match=rf"Worker 0 \({workers[0]}\) does not answer: .*refused"):
+        devices._meet(Cluster(workers, 1))
+
+
+def test_machines_meet_whoever_comes_first():
+    from kerasexp.training import devices
+
+    workers = (*addresses(), "127.0.0.1:1")
+    with ThreadPoolExecutor(3) as pool:
+        late = [pool.submit(devices._meet, Cluster(workers, number)) for number in (2, 1)]
+        time.sleep(0.2)
+        devices._meet(Cluster(workers, 0))
+        assert [one.result(timeout=10) for one in late] == [None, None]
 
 
 class _Four(Devices):
