@@ -110,6 +110,7 @@ def train(
       kerasexp train kmnist_fcnn --recipe fast --seeds 3
       kerasexp train cifar10_cnnv3 --variant all --seeds 3 --cluster auto
     """
+    from kerasexp.training.devices import read_cluster
     from kerasexp.workflows.group import ALL, train_group
     from kerasexp.workflows.train import train
 
@@ -131,8 +132,10 @@ def train(
     if seeds is None and ALL not in (variant or ()) and cluster is None and cpus_per_run is None:
         show_run(train(experiment, devices=devices, **words), as_json=json)
     else:
-        if devices is not None:
-            raise UsageError("--devices is for one run: leave out --seeds, --variant all and --cluster, or --devices.")
+        if devices is not None or read_cluster() is not None:
+            raise UsageError(
+                "--devices and TF_CONFIG are for one run: leave them out, or --seeds, --variant all and --cluster."
+            )
         words |= {"cluster": cluster, "cpus_per_run": cpus_per_run}
         _show_group(train_group(experiment, seeds=1 if seeds is None else seeds, **words), as_json=json)
 

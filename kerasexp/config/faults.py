@@ -97,7 +97,7 @@ FAULTS: dict[str, Fault] = {
     "relu_head": Fault(
         "A ReLU instead of softmax ends the network: its outputs are no distribution, and cross-entropy divides them "
         "by their sum, which may be 0.",
-        lambda experiment: "relu" in experiment.model.values(),
+        lambda experiment: experiment.model.get("head") == "relu",
     ),
     "assumed_backbone": Fault(
         "The report names neither the pretrained network nor how it was trained; both are assumed here."

@@ -393,9 +393,13 @@ class Experiment(Stage):
         return self.stages or (self,)
 
     def settings(self) -> dict[str, Any]:
-        """What decides the result, apart from the seed: two runs with equal settings answer the same question."""
+        """What decides the result, apart from the seed: two runs with equal settings answer the same question.
+
+        What equals its default is left out, so that a setting which comes into kerasexp later changes no digest of the
+        runs before it. A default in this file therefore never changes.
+        """
         labels = {"title", "recipe", "variants", "seed", "save_seconds", "faults", "measured", "embedding"}
-        return self.model_dump(mode="json", exclude=labels)
+        return self.model_dump(mode="json", exclude=labels, exclude_defaults=True)
 
     def digest(self) -> str:
         """The digest of `settings()`."""

@@ -18,7 +18,7 @@ def vgg16(
     classes: int,
     input_size: int | None = 224,
     features: str = "block5_pool",
-    activation: str = "softmax",
+    head: str = "softmax",
 ) -> keras.Model:
     """VGG16 with global average pooling and a dense layer.
 
@@ -31,8 +31,8 @@ def vgg16(
         input_size: height and width that the images are resized to; None leaves them.
         features: the layer whose maps are averaged; what comes after it is left out. `block4_pool` gives 512 features
             for nine tenths of the work.
-        activation: of the dense layer: `softmax`, or the study's `relu`, which is no distribution. The study's loss
-            divided its values by their sum; so does this network, and where all are zero it gives equal shares.
+        head: activation of the dense layer: `softmax`, or the study's `relu`, which is no distribution. The loss of the
+            study divided its values by their sum; so does this network, and where all are zero it gives equal shares.
 
     Returns:
         A model from images with values 0 to 255 (`float32` or `uint8`, `[batch, height, width, 3]`) to class
@@ -42,13 +42,13 @@ def vgg16(
         Simonyan, Zisserman, arXiv 1409.1556; keras.applications.VGG16; Erthal, Lamarca, assignment 1 (2023), code for
         the heads.
     """
-    if activation not in HEADS:
-        raise ValueError(f"activation must be one of {', '.join(HEADS)}, received: {activation}")
+    if head not in HEADS:
+        raise ValueError(f"head must be one of {', '.join(HEADS)}, received: {head}")
     image = keras.Input(image_shape, name="image")
     x = vgg16_features(resized(image, input_size), features)
     x = layers.GlobalAveragePooling2D(name="features")(x)
     logits = layers.Dense(classes, name="logits")(x)
-    if activation == "softmax":
+    if head == "softmax":
         probabilities = layers.Softmax(name="probabilities")(logits)
     else:
         probabilities = _shares(layers.ReLU(name="relu")(logits))

@@ -99,7 +99,7 @@ def test_boxes_narrow_with_the_number_of_values():
 
 
 def test_plain_operations_are_part_of_the_network():
-    rows = layers_of(vgg16((32, 32, 3), 3, input_size=32, activation="relu"))
+    rows = layers_of(vgg16((32, 32, 3), 3, input_size=32, head="relu"))
     flip = next(layer for layer in rows if layer.kind == "Flip")
     assert (flip.parameters, flip.training, flip.sources) == (0, "", ("normalization",))
     after = next(layer for layer in rows if layer.name == "block1_conv1")
