@@ -11,7 +11,6 @@ import keras
 import numpy as np
 
 from kerasexp import files
-from kerasexp.config.loading import parse_yaml
 from kerasexp.config.schema import Experiment
 from kerasexp.data.dataset import Dataset
 from kerasexp.errors import DataError, KerasexpError
@@ -75,15 +74,8 @@ def _configuration(run: Run) -> Iterator[str]:
             yield f"manifest.json says {key} {manifest[key]!r}, config.yaml says {value!r}."
     # another version may have other settings, and so another digest of the same ones
     same_version = manifest["kerasexp"] == importlib.metadata.version("kerasexp")
-    if same_version and manifest["config_digest"] != _digest_as_written(run):
+    if same_version and manifest["config_digest"] != experiment.digest():
         yield "config.yaml is not what the run began with: its digest is not the manifest's."
-
-
-def _digest_as_written(run: Run) -> str:
-    """The digest of what stands in config.yaml, without settings that have come into kerasexp since."""
-    path, settings = run.path("config.yaml"), run.experiment.settings()
-    written = parse_yaml(path.read_text(encoding="utf-8"), str(path))
-    return files.digest({key: value for key, value in written.items() if key in settings})
 
 
 def _history_and_state(run: Run) -> Iterator[str]:

@@ -78,9 +78,9 @@ def test_fusion_at_full_size():
     assert parameter_count(model, trainable=True) == 230_702_090
 
 
-@pytest.mark.parametrize("activation", ["softmax", "relu"])
-def test_vgg16_counts(activation):
-    model = network("vgg16.vgg16")((224, 224, 3), 3, activation=activation)
+@pytest.mark.parametrize("head", ["softmax", "relu"])
+def test_vgg16_counts(head):
+    model = network("vgg16.vgg16")((224, 224, 3), 3, head=head)
     assert is_flat_and_built_in(model)
     assert parameter_count(model) == parameter_count(model, trainable=True) == 14_716_227
     for name, trainable in (("block4_conv1", 12_980_739), ("block5_conv1", 7_080_963), ("features", 1_539)):
@@ -164,7 +164,7 @@ def test_features_of_an_earlier_layer_of_vgg16():
 
 
 def test_relu_head_gives_shares_and_no_nan():
-    model = network("vgg16.vgg16")((32, 32, 3), 3, input_size=None, activation="relu", features="block1_pool")
+    model = network("vgg16.vgg16")((32, 32, 3), 3, input_size=None, head="relu", features="block1_pool")
     dense = model.get_layer("logits")
     x = images(1, 32, 32, 3)
 
@@ -184,9 +184,9 @@ def test_relu_head_gives_shares_and_no_nan():
     assert np.isfinite(model.get_layer("block1_conv1").get_weights()[0]).all()
 
 
-@pytest.mark.parametrize("activation", ["softmax", "relu"])
-def test_keras_opens_the_saved_network_in_its_safe_mode(tmp_path, activation):
-    model = network("vgg16.vgg16")((40, 40, 3), 3, input_size=32, activation=activation, features="block2_pool")
+@pytest.mark.parametrize("head", ["softmax", "relu"])
+def test_keras_opens_the_saved_network_in_its_safe_mode(tmp_path, head):
+    model = network("vgg16.vgg16")((40, 40, 3), 3, input_size=32, head=head, features="block2_pool")
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     x = images(2, 40, 40, 3)
@@ -212,7 +212,7 @@ def test_classifier_over_a_backbone(backbone, parameters, features):
     [
         ("transfer.classifier", {"backbone": "vgg19"}, "vgg16, mobilenet_v2, resnet50"),
         ("transfer.classifier", {"alpha": 0.35}, "mobilenet_v2 only"),
-        ("vgg16.vgg16", {"activation": "tanh"}, "softmax, relu"),
+        ("vgg16.vgg16", {"head": "tanh"}, "softmax, relu"),
         ("mobilenet_v2.mobilenet_v2", {"layout": "torch"}, "keras, torchvision"),
     ],
 )
