@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kerasexp.runs import Run
 
+NAME = 40  # characters of a name that is never broken
+
 
 def print_json(content: Any) -> None:
     """Prints `content` as indented JSON."""
@@ -27,7 +29,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     for number, column in enumerate(columns):
         cells = [row[number] for row in rows if row[number]]
         numbers = bool(cells) and all(cell.replace(",", "").replace(".", "").isdigit() for cell in cells)
-        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        # a name in the first column stays whole, so that it can be copied
+        whole = min(NAME, max(map(len, [column, *cells]))) if number == 0 else None
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold", min_width=whole)
     for row in rows:
         table.add_row(*row)
     console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 1000)

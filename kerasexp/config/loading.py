@@ -17,6 +17,7 @@ from kerasexp.errors import UsageError, did_you_mean
 
 LABELS = ("name", "recipe", "variants")  # what the loader sets
 LENGTHS = ("epochs", "passes", "passes_per_image")  # of a stage
+ANY_LENGTH = ("hidden",)  # settings of a network that are a list with one entry per layer, however many
 SOLVED = ("linear_svm", "kmeans")  # optimizers that have no epochs to change
 # the validator's own steps into a union, which are no part of a setting's path
 KINDS = {"adadelta", "adam", "adamw", "sgd", *SOLVED, "categorical_crossentropy", "deep_kmeans"}
@@ -303,5 +304,5 @@ def _check_model(experiment: Experiment, base: Mapping[str, Any]) -> None:
             raise UsageError(
                 f"model.{key}: expected {type(expected).__name__} as in {expected!r}, received: {value!r}."
             )
-        if isinstance(expected, list) and len(value) != len(expected):
+        if isinstance(expected, list) and len(value) != len(expected) and (key not in ANY_LENGTH or not value):
             raise UsageError(f"model.{key}: expected {len(expected)} values as in {expected!r}, received: {value!r}.")

@@ -13,6 +13,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+NO_SETTINGS = {"title", "recipe", "variants", "seed", "save_seconds", "faults", "measured", "embedding"}
 Backbone = Literal["vgg16", "mobilenet_v2", "alexnet", "resnet50"]
 
 
@@ -393,14 +394,13 @@ class Experiment(Stage):
         return self.stages or (self,)
 
     def settings(self) -> dict[str, Any]:
-        """What decides the result, apart from the seed: two runs with equal settings answer the same question.
-
-        What equals its default is left out, so that a setting which comes into kerasexp later changes no digest of the
-        runs before it. A default in this file therefore never changes.
-        """
-        labels = {"title", "recipe", "variants", "seed", "save_seconds", "faults", "measured", "embedding"}
-        return self.model_dump(mode="json", exclude=labels, exclude_defaults=True)
+        """What decides the result, apart from the seed: two runs with equal settings answer the same question."""
+        return self.model_dump(mode="json", exclude=NO_SETTINGS)
 
     def digest(self) -> str:
-        """The digest of `settings()`."""
-        return digest(self.settings())
+        """The digest of `settings()`, without those that equal their default.
+
+        So a setting which comes into kerasexp later changes no digest of the runs before it; and a default in this file
+        never changes.
+        """
+        return digest(self.model_dump(mode="json", exclude=NO_SETTINGS, exclude_defaults=True))

@@ -59,7 +59,7 @@ def _claimed(claim: Claim) -> Experiment:
 
 
 def _network(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim) -> tuple[str, ...]:
-    study, ours, theirs = _study(claim), experiment.settings(), _claimed(claim).settings()
+    study, ours, theirs = _study(claim), experiment, _claimed(claim)
     reasons = _differences(_network_of(ours), _network_of(theirs))
     if claim.metric == "parameters.trainable":
         reasons += _differences(_trained_part(ours), _trained_part(theirs))
@@ -72,16 +72,15 @@ def _network(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim) 
     return tuple(reasons)
 
 
-def _network_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _network_of(experiment: Experiment) -> dict[str, Any]:
     """What decides the weights that there are: not the rates of dropout, which has none."""
-    model = {key: value for key, value in settings["model"].items() if key != "dropout"}
-    return {"network": settings["network"], "model": model}
+    model = {key: value for key, value in experiment.model.items() if key != "dropout"}
+    return {"network": experiment.network, "model": model}
 
 
-def _trained_part(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _trained_part(experiment: Experiment) -> dict[str, Any]:
     """Where the trained part of the network begins, in the last stage."""
-    stages = settings.get("stages") or [{}]
-    return {"trainable_from": stages[-1].get("trainable_from", settings.get("trainable_from"))}
+    return {"trainable_from": experiment.training_stages[-1].trainable_from}
 
 
 def _data(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim) -> tuple[str, ...]:

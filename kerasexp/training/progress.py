@@ -41,6 +41,7 @@ class Progress:
         first_epoch: int = 0,
         first_step: int = 0,
         published_epochs: int | None = None,
+        stage: int = 0,
     ) -> None:
         """A stage begins, or goes on after a resume.
 
@@ -52,6 +53,7 @@ class Progress:
             first_epoch: finished epochs.
             first_step: finished steps of the current epoch.
             published_epochs: how many epochs the study needed; the horizon where early stopping decides the end.
+            stage: which of the experiment's stages, from 0.
         """
 
     def advanced(self, epoch: int, step: int, logs: Mapping[str, float], images_per_second: float) -> None:
@@ -145,6 +147,7 @@ class PlainProgress(Progress):
         first_epoch: int = 0,
         first_step: int = 0,
         published_epochs: int | None = None,
+        stage: int = 0,
     ) -> None:
         self.experiment = experiment
         self.epochs = epochs
@@ -155,10 +158,13 @@ class PlainProgress(Progress):
         self.open_end = any(stage.early_stopping for stage in experiment.training_stages)
         self.pace = Pace(steps_per_epoch, first_epoch * steps_per_epoch + first_step, self.clock)
         self.estimated = False
-        words = [experiment.name, experiment.recipe, *experiment.variants]
+        self.stages_left = len(experiment.training_stages) - 1 - stage
+        words = " ".join([experiment.name, experiment.recipe, *experiment.variants])
+        if experiment.stages:
+            words += f", stage {stage + 1} of {len(experiment.stages)} ({experiment.stages[stage].stage})"
         length = f"{'at most ' if self.open_end else ''}{epochs:,} epoch{'s'[: epochs > 1]}"
         begin = f", from epoch {first_epoch + 1:,}" if first_epoch or first_step else ""
-        self.note(f"{' '.join(words)}: {length} of {images_per_epoch:,} images{begin}")
+        self.note(f"{words}: {length} of {images_per_epoch:,} images{begin}")
 
     def advanced(self, epoch: int, step: int, logs: Mapping[str, float], images_per_second: float) -> None:
         self.pace.advanced(epoch * self.steps_per_epoch + step)
@@ -190,7 +196,7 @@ class PlainProgress(Progress):
         if horizon is None or self.pace.position >= horizon * self.steps_per_epoch:
             return ""
         left = duration(self.pace.seconds_left(horizon))
-        return f"{left} to the study's {horizon:,} epochs" if self.open_end else f"{left} left"
+        return f"{left} to the study's {horizon:,} epochs" if self.open_end else f"{left} left{' of this stage' * bool(self.stages_left)}"
 
     def _estimate(self) -> str:
         per_epoch, horizon = self.pace.seconds_per_epoch, self.published_epochs or self.epochs

@@ -213,6 +213,7 @@ class _Training:
             first_epoch=position.epoch,
             first_step=position.step,
             published_epochs=self.published_epochs,
+            stage=number,
         )
         self.trained.stop_training = False
         while not position.stop_reason:

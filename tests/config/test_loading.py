@@ -75,6 +75,24 @@ def test_the_digest_knows_settings_not_labels():
     assert load_experiment("kmnist_cnn", overrides=["seed=1"]).digest() == plain.digest()
 
 
+def test_a_setting_that_comes_later_changes_no_digest():
+    """Every part of the schema may get new settings: what equals its default is not in the digest."""
+    experiment = load_experiment("kmnist_cnn")
+    assert experiment.settings()["augmentation"]["elastic"] == 0.0
+    written = experiment.model_dump(exclude_defaults=True)
+    assert "elastic" not in written["augmentation"] and "imbalance" not in written["data"]
+    assert type(experiment).model_validate(written).digest() == experiment.digest()
+    changed = load_experiment("kmnist_cnn", overrides=["augmentation.elastic=1.0"])
+    assert changed.digest() != experiment.digest()
+
+
+def test_the_depth_of_an_autoencoder_is_free_other_lists_keep_their_length():
+    shallow = load_experiment("mnist_deep_kmeans_pretrained", overrides=["model.hidden=[64,64]"])
+    assert shallow.model["hidden"] == [64, 64]
+    with pytest.raises(UsageError, match="expected 3 values"):
+        load_experiment("mnist_deep_kmeans_pretrained", overrides=["model.hidden=[]"])
+
+
 def test_another_kind_of_part_replaces_the_old_one():
     fast = load_experiment("kmnist_cnn", "fast")
     assert "rho" not in fast.optimizer.model_dump()

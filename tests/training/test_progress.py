@@ -59,6 +59,20 @@ def test_the_base_class_is_silent(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_stage_is_named_and_its_time_left_is_its_own(clock):
+    file = io.StringIO()
+    progress = PlainProgress(file, clock)
+    begin(progress, "mnist_deep_kmeans_pretrained", "published", epochs=2, stage=0)
+    train(progress, clock, epochs=2)
+    begin(progress, "mnist_deep_kmeans_pretrained", "published", epochs=2, stage=2)
+    train(progress, clock, epochs=2)
+    first, _, epoch, _, last, _, last_epoch, _ = lines_of(file)
+    assert first == "mnist_deep_kmeans_pretrained published, stage 1 of 3 (autoencoder): 2 epochs of 6,400 images"
+    assert epoch.endswith("11 s  11 s left of this stage")
+    assert "stage 3 of 3 (joint): 2 epochs" in last
+    assert last_epoch.endswith("11 s  11 s left")
+
+
 def test_plain_lines_one_per_epoch(clock):
     file = io.StringIO()
     progress = PlainProgress(file, clock)
