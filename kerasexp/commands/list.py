@@ -55,4 +55,5 @@ def describe_measured(result: dict[str, Any]) -> str:
     spread = f" ± {result['spread']:g}" if result["spread"] is not None else ""
     each = " each" if result["seeds"] > 1 else ""
     runs = f"{result['seeds']} seed{'s'[: result['seeds'] > 1]}, {result['seconds']:,.0f} s{each}"
-    return f"{metric_words(result['metric'])}: {result['mean']:g}{spread} on {result['data']} ({runs}, {result['hardware']})"
+    score = f"{metric_words(result['metric'])}: {result['mean']:g}{spread}"
+    return f"{score} on {result['data']} ({runs}, {result['hardware']})"

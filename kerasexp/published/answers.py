@@ -86,15 +86,10 @@ def _answer(study: str, question: Question, rows: Sequence[StudyRow], known: Seq
         for row in rows
         if row.claim.kind == "qualitative"
         and row.claim.source in question.sources
-        and (not about or not row.claim.experiment or model_name(row.claim) in about)
+        and (not about or not row.claim.experiment or row.claim.model in about)
     )
     tables = tuple((title, tally([row for row in rows if row.claim.table == title])) for title in question.tables)
     return Answer(question, numbers, statements, tables)
-
-
-def model_name(claim: Claim) -> str:
-    """The model that a claim is about, as `Claim.compares` names it; empty for a claim about any or several."""
-    return " + ".join([claim.experiment, *claim.variants]) if claim.experiment else ""
 
 
 def _cell(study: str, model: str, metric: str, rows: Sequence[StudyRow], known: Sequence[Candidate]) -> Cell:

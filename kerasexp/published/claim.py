@@ -163,6 +163,11 @@ class Claim(Frozen):
         return self.kind != "qualitative" or self.check is not None or bool(self.contrasts)
 
     @property
+    def model(self) -> str:
+        """The experiment and its variants, as `compares` names them; empty for a claim about any or several."""
+        return " + ".join([self.experiment, *self.variants]) if self.experiment else ""
+
+    @property
     def what(self) -> str:
         """The claim in words, without its number."""
         run = f" ({self.run})" if self.run else ""

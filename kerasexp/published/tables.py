@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from kerasexp.config.faults import touched
 from kerasexp.config.schema import Experiment
@@ -152,6 +152,17 @@ def study_rows(study: str, runs: Sequence[Run]) -> list[StudyRow]:
 def rows_of(study: str, known: Sequence[Candidate]) -> list[StudyRow]:
     """The same, of runs that were read before: those of `candidates`."""
     return [(_several if claim.scope == "several" else _row)(claim, known) for claim in claims(study)]
+
+
+def rows_about(models: Collection[str], rows: Sequence[StudyRow]) -> list[StudyRow]:
+    """Of all rows of a study those about some models, as `Claim.model` names them, or their images, and the decided."""
+    data = {row.claim.data for row in rows if row.claim.model in models}
+
+    def about(claim: Claim) -> bool:
+        named = {*filter(None, (claim.model, *claim.compares))}
+        return not named.isdisjoint(models) if named else claim.data in data
+
+    return [row for row in rows if row.verdict or about(row.claim)]
 
 
 def tally(rows: Iterable[StudyRow]) -> dict[str, int]:

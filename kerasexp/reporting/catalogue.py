@@ -20,7 +20,6 @@ from kerasexp.config.loading import experiment_names, load_experiment, read_conf
 from kerasexp.config.schema import Experiment, Measured
 from kerasexp.errors import UsageError
 from kerasexp.published import Claim, claims, studies
-from kerasexp.published.answers import model_name
 from kerasexp.published.claims import published_number, source, study_data, title
 from kerasexp.published.tables import Candidate, candidates, rows_of
 from kerasexp.published.words import metric_words
@@ -94,9 +93,9 @@ def our_numbers(runs: Sequence[Run]) -> dict[str, Any]:
     grouped: dict[str, Any] = {}
     for study in studies():
         known = [one for one in candidates(study, runs) if one.results.manifest.get("status") == "complete"]
-        wanted = {(claim.metric, model_name(claim)) for _, claim in _headlines(study)}
+        wanted = {(claim.metric, claim.model) for _, claim in _headlines(study)}
         for row in rows_of(study, known) if known else ():
-            key = row.claim.metric, model_name(row.claim)
+            key = row.claim.metric, row.claim.model
             if key in wanted and row.claim == published_number(study, key[1], key[0]) and row.ours is not None:
                 verdicts[" | ".join((study, key[1], key[0]))] = {
                     "value": row.ours,
@@ -146,7 +145,7 @@ def _images(experiment: Experiment) -> str:
 def _headlines(study: str, experiment: str | None = None) -> Iterator[tuple[str, Claim]]:
     """Model and claim of each headline of a study, number by number."""
     about = (claim for claim in claims(study) if claim.experiment)
-    models = dict.fromkeys(model_name(claim) for claim in about if experiment in (None, claim.experiment))
+    models = dict.fromkeys(claim.model for claim in about if experiment in (None, claim.experiment))
     for choices in HEADLINES:
         for model in models:
             found = (published_number(study, model, metric) for metric in choices)

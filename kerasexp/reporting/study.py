@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kerasexp import files
 from kerasexp.config.faults import FAULTS
 from kerasexp.errors import DataError
-from kerasexp.published.answers import Answer, answers, model_name
+from kerasexp.published.answers import Answer, answers
 from kerasexp.published.claims import source, title
-from kerasexp.published.tables import STATUSES, Candidate, StudyRow, candidates, rows_of, tally
+from kerasexp.published.tables import STATUSES, Candidate, StudyRow, candidates, rows_about, rows_of, tally
 from kerasexp.published.words import metric_words
 from kerasexp.reporting.beside import SYMBOLS, interval_words, value_words
 from kerasexp.reporting.page import templates
@@ -49,7 +49,7 @@ class Entry:
 
     @property
     def model(self) -> str:
-        return model_name(self.row.claim) or " · ".join(self.row.claim.compares) or EVERY
+        return self.row.claim.model or " · ".join(self.row.claim.compares) or EVERY
 
     @property
     def mark(self) -> str:
@@ -84,7 +84,13 @@ class Table:
     undecided: tuple[tuple[str, int], ...]
 
 
-def write_study(study: str, runs: Sequence[Run], folder: Path, plan: Sequence[Mapping[str, Any]] | None = None) -> Path:
+def write_study(
+    study: str,
+    runs: Sequence[Run],
+    folder: Path,
+    plan: Sequence[Mapping[str, Any]] | None = None,
+    models: Collection[str] | None = None,
+) -> Path:
     """Writes `study.html` and `study.json`: every claim of a study beside our runs, and its questions answered.
 
     Args:
@@ -93,6 +99,8 @@ def write_study(study: str, runs: Sequence[Run], folder: Path, plan: Sequence[Ma
         folder: takes the files; it is made if it is missing.
         plan: what was to be run, in order: `run` (in words), `what` became of it, `reason` (empty where all went well),
             `folder` (of the run, or None) and `seconds` of training (or None).
+        models: the models that are asked for, as `Claim.model` names them; claims and questions about others are left
+            out. All by default.
 
     Returns:
         The path of `study.html`.
@@ -104,12 +112,16 @@ def write_study(study: str, runs: Sequence[Run], folder: Path, plan: Sequence[Ma
     known = candidates(study, runs)
     rows = rows_of(study, known)
     found = answers(study, rows, known)
+    if models is not None:
+        rows = rows_about(models, rows)
+        found = [one for one in found if not {*models}.isdisjoint(one.question.columns)]
     content = {
         "study": study,
         "title": title(study),
         "source": source(study),
         "tally": tally(rows),
         "claims": len(rows),
+        "models": None if models is None else sorted(models),
         "runs": _runs(rows, known),
         "plan": [dict(one) for one in plan or ()],
     }

@@ -195,8 +195,8 @@ class PlainProgress(Progress):
         horizon = self.published_epochs if self.open_end else self.epochs
         if horizon is None or self.pace.position >= horizon * self.steps_per_epoch:
             return ""
-        left = duration(self.pace.seconds_left(horizon))
-        return f"{left} to the study's {horizon:,} epochs" if self.open_end else f"{left} left{' of this stage' * bool(self.stages_left)}"
+        left, stage = duration(self.pace.seconds_left(horizon)), " of this stage" * bool(self.stages_left)
+        return f"{left} to the study's {horizon:,} epochs" if self.open_end else f"{left} left{stage}"
 
     def _estimate(self) -> str:
         per_epoch, horizon = self.pace.seconds_per_epoch, self.published_epochs or self.epochs

@@ -101,7 +101,8 @@ def reproduce(
     found = []
     for name, of_study in plans.items():
         folder = Path(out or "runs") / "studies" / "-".join([name, *label])
-        found.append(_summary(name, outcomes[: len(of_study)], folder))
+        asked = {" + ".join([one.experiment.name, *one.experiment.variants]) for one in of_study} if only else None
+        found.append(_summary(name, outcomes[: len(of_study)], folder, asked))
         outcomes = outcomes[len(of_study) :]
     return {"studies": found}
 
@@ -219,15 +220,17 @@ def _announcement(plan: Sequence[PlannedRun], place: Place) -> list[str]:
     return [head, *lines]
 
 
-def _summary(study: str, outcomes: Sequence[Outcome], folder: Path) -> dict[str, Any]:
-    """The claims of one study beside its runs: the page written, the table returned."""
-    from kerasexp.published.tables import study_rows
+def _summary(study: str, outcomes: Sequence[Outcome], folder: Path, models: set[str] | None) -> dict[str, Any]:
+    """The claims of one study, or of some of its models, beside its runs: the page written, the table returned."""
+    from kerasexp.published.tables import rows_about, study_rows
     from kerasexp.reporting.study import write_study
 
     runs = list({str(one.run): one.run for one in outcomes if one.run is not None and one.what != "failed"}.values())
     plan = [_planned(outcome) for outcome in outcomes]
-    page = write_study(study, runs, folder, plan=plan)
+    page = write_study(study, runs, folder, plan, models)
     rows = study_rows(study, runs)
+    if models is not None:
+        rows = rows_about(models, rows)
     return {
         "study": study,
         "page": str(page),

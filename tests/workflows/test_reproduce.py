@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,14 @@ def test_finished_runs_are_held_against_the_claims(trained_run, tmp_path):
     assert line == {"model": "kmnist_cnn", **shown, "why": "", "faults": []}
     assert study["tally"]["reproduced"] == len(study["lines"])
     assert study["without"]["other data"] > 0
+    # nothing is told about models that were not asked for
+    about = {"kmnist_cnn + lr1", ""}
+    rows = files.read_json(Path(study["page"]).with_name("study.json"))["rows"]
+    assert sum(study["tally"].values()) == len(rows) < len(claims("kmnist"))
+    shown = [row for row in rows if row["status"] == "not comparable" and "compares" not in row["claim"]]
+    models = [[row["claim"].get("experiment", ""), *row["claim"].get("variants", ())] for row in shown]
+    assert {" + ".join(model) for model in models} <= about
+    assert "Only what the study claims about kmnist_cnn + lr1 stands here." in Path(study["page"]).read_text()
 
 
 @pytest.mark.parametrize(
