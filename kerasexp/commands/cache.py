@@ -8,7 +8,7 @@ from kerasexp.commands.options import Debug, Json
 from kerasexp.commands.output import print_json, print_table
 
 cache = typer.Typer(
-    help="What frozen parts of networks computed and large data sets decoded: kept, to be used again.",
+    help="What frozen parts and autoencoders came to, and decoded images of large data sets, to use again.",
     no_args_is_help=True,
 )
 
@@ -39,11 +39,9 @@ def list_cache(json: Json = False, debug: Debug = False) -> None:
         ]
         print_table(["key", "what", "MB", "last used"], rows)
         print()
-    print(f"{kept['bytes'] / 1e9:,.2f} GB in {kept['folder']}")
-    print(
-        f"{kept['features_bytes'] / 1e9:,.2f} GB of it features, of {kept['features_bound'] / 1e9:,.1f} GB at the most "
-        "(KERASEXP_CACHE_GB)"
-    )
+    print(f"{_size(kept['bytes'])} in {kept['folder']}")
+    most = f"{_size(kept['features_bound'])} at the most (KERASEXP_CACHE_GB)"
+    print(f"{_size(kept['features_bytes'])} of it features, of {most}")
 
 
 @cache.command("clear")
@@ -60,4 +58,8 @@ def clear_cache(json: Json = False, debug: Debug = False) -> None:
     if json:
         print_json({"freed": freed})
     else:
-        print(f"{freed / 1e9:,.2f} GB freed.")
+        print(f"{_size(freed)} freed.")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.2f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"

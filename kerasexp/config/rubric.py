@@ -194,7 +194,7 @@ class Limits(Frozen):
         memory_gb: resident memory in 2**30 bytes; TensorFlow itself takes about one.
     """
 
-    seconds: Positive = 120.0
+    seconds: Positive = 300.0
     memory_gb: Annotated[float, Field(ge=1.5)] = 4.0
 
 

@@ -59,6 +59,11 @@ def disk_bound() -> int:
     return int(bound * 1e9)
 
 
+def autoencoder_cache() -> Path:
+    """The folder of the autoencoders that several runs begin with."""
+    return files.user_cache() / "autoencoders"
+
+
 class FeatureCache:
     """Arrays by key.
 

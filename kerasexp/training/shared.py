@@ -12,6 +12,7 @@ from kerasexp import files
 from kerasexp.errors import DataError
 from kerasexp.models.deep_kmeans import DeepKMeans
 from kerasexp.runs import Run
+from kerasexp.training.cache import autoencoder_cache
 
 
 class SharedAutoencoder:
@@ -42,7 +43,7 @@ class SharedAutoencoder:
             manifest["versions"],
             [manifest["hardware"][key] for key in ("processor", "threads", "gpu")],
         ]
-        return cls(files.user_cache() / "autoencoders" / f"{files.digest(parts)}.npz")
+        return cls(autoencoder_cache() / f"{files.digest(parts)}.npz")
 
     def keep(self, model: DeepKMeans, history: list[dict[str, float]]) -> None:
         """Writes the weights of the autoencoder and the epochs that made them; a full disk leaves them out."""

@@ -17,9 +17,16 @@ def test_listed_and_cleared(tmp_path, monkeypatch, capsys):
     images = tmp_path / "kerasexp" / "images"
     images.mkdir()
     np.save(images / "9f8e.npy", np.zeros((2, 3), "uint8"))
+    autoencoders = tmp_path / "kerasexp" / "autoencoders"
+    autoencoders.mkdir()
+    np.savez(autoencoders / "7c6d.npz", np.zeros(3))
     assert main(["cache", "list", "--json"]) == 0
     kept = json.loads(capsys.readouterr().out)
-    assert {(entry["key"], entry["whole"]) for entry in kept["entries"]} == {("0a1b", True), ("9f8e", True)}
+    assert {entry["key"] for entry in kept["entries"] if entry["whole"]} == {"0a1b", "9f8e", "7c6d"}
+        ("0a1b", True),
+        ("9f8e", True),
+        ("7c6d", True),
+    }
     assert 128 < kept["features_bytes"] < kept["bytes"]
     assert main(["cache", "list"]) == 0
     assert "after features" in capsys.readouterr().out
