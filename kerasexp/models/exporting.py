@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasexp.environment import silent_stderr
@@ -109,7 +110,24 @@ def _onnx(model: keras.Model) -> Any:
     )
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    _resize_fully(proto.graph)
     return proto
+
+
+def _resize_fully(graph: Any) -> None:
+    """Keeps resized images from losing a row and a column.
+
+    ONNX takes the size as the whole part of size times scale, and tf2onnx 1.17 writes the scale as the nearest float32:
+    40 pixels times 5.6 are 223.99999. The next float32 above is large enough and moves no pixel.
+    """
+    from onnx import numpy_helper
+
+    scales = {node.input[2] for node in graph.node if node.op_type == "Resize"}
+    for tensor in graph.initializer:
+        if tensor.name in scales:
+            values = numpy_helper.to_array(tensor)
+            above = np.where(values == np.round(values), values, np.nextafter(values, np.float32(np.inf)))
+            tensor.CopyFrom(numpy_helper.from_array(above, tensor.name))
 
 
 def _add_metadata(path: Path, **entries: str) -> None:

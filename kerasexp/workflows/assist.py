@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import shutil
 import tempfile
@@ -61,7 +62,8 @@ def assist(
         run = create_run(experiment, Path(folder))
         if begun is not None and begun.path("state").exists():
             shutil.copytree(begun.path("state"), run.path("state"))
-            shutil.copy(begun.path("history.csv"), run.path("history.csv"))
+            with contextlib.suppress(FileNotFoundError):  # stopped in the first epoch
+                shutil.copy(begun.path("history.csv"), run.path("history.csv"))
         outcome = train(
             run,
             experiment,

@@ -11,6 +11,7 @@ from kerasexp.errors import DataError
 from kerasexp.models import build
 from kerasexp.models.exported import FORMATS, in_batches, load, model_outputs, open_exported
 from kerasexp.models.exporting import add_card, write_model
+from kerasexp.models.preprocessing import resized
 
 CARD = {"class_names": ["a", "ñ", "か", "d"], "input": {}, "run": "20260101T000000-abc123"}
 
@@ -55,6 +56,16 @@ def test_all_outputs_of_a_small_network_and_the_card_inside(name, tmp_path):
         open_exported(path)
     add_card(path, name, CARD)
     assert open_exported(path).card == CARD
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_images_are_resized_to_their_last_row_and_column(name, tmp_path):
+    """40 pixels times 5.6 are 223.99999 where the scale is a float32."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((40, 28, 1), name="image")
+    x = resized(image, 224)
+    (tmp_path / name).mkdir()
+    agrees(keras.Model(image, keras.layers.Conv2D(1, 224)(x), name="resizing"), name, tmp_path / name)
 
 
 def test_a_saved_model_names_its_classes_to_any_program(tmp_path):

@@ -181,15 +181,27 @@ ONE_CLUSTER = [
 ]
 
 
+ORDER = "check_methods_sample_order_invariance"
+
+
 @pytest.mark.slow
 @parametrize_with_checks(
     [DeepKMeansClusterer(hidden=(8,), autoencoder_epochs=1, joint_epochs=1)],
-    expected_failed_checks=lambda estimator: dict.fromkeys(
-        ONE_CLUSTER, "sets n_clusters=1, which groups nothing and is refused; with 2 it passes (see below)"
-    ),
+    expected_failed_checks=lambda estimator: {
+        **dict.fromkeys(
+            ONE_CLUSTER, "sets n_clusters=1, which groups nothing and is refused; with 2 it passes (see below)"
+        ),
+        ORDER: "wants 1e-9, float32 has 1e-7: a batch's rest is summed in another order (see below)",
+    },
 )
 def test_scikit_learn_s_checks(estimator, check):
     check(estimator)
+
+
+def test_the_order_of_samples_changes_nothing_but_the_last_bit(images):
+    fitted, order = DeepKMeansClusterer(**QUICK).fit(images[:100]), np.random.default_rng(0).permutation(100)
+    np.testing.assert_allclose(fitted.transform(images[order]), fitted.transform(images[:100])[order], rtol=1e-5)
+    assert fitted.predict(images[order]).tolist() == fitted.predict(images[:100])[order].tolist()
 
 
 class AtLeastTwo(DeepKMeansClusterer):
