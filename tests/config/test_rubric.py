@@ -29,7 +29,7 @@ def rubric(tmp_path):
 def test_a_rubric_and_its_defaults(rubric):
     found = rubric()
     assert found.points == 40
-    assert (found.limits.seconds, found.limits.memory_gb) == (120, 4)
+    assert (found.limits.seconds, found.limits.memory_gb) == (300, 4)
     metric = found.criteria[1]
     assert isinstance(metric, Metric)
     assert (metric.borderline, metric.must, metric.label) == (1.0, False, "accuracy")
