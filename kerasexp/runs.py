@@ -8,6 +8,7 @@ import fcntl
 import glob
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,12 @@ class Run:
                 return False
         except UsageError:
             return True
+
+    def wait_until_free(self, seconds: float) -> None:
+        """Waits until no process holds the run, or the time is over: a process that is ending may still save."""
+        deadline = time.monotonic() + seconds
+        while self.is_locked and time.monotonic() < deadline:
+            time.sleep(1)
 
 
 def create_run(experiment: Experiment, out: Path | None = None, **manifest: Any) -> Run:

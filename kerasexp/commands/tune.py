@@ -7,7 +7,19 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from kerasexp.commands.options import Augment, DataDir, Debug, Experiment, Json, Offline, Set, Variant, parse_time
+from kerasexp.commands.options import (
+    Augment,
+    Cluster,
+    CpusPerRun,
+    DataDir,
+    Debug,
+    Experiment,
+    Json,
+    Offline,
+    Set,
+    Variant,
+    parse_time,
+)
 from kerasexp.commands.output import print_json, print_table
 
 
@@ -91,9 +103,15 @@ def tune(
         ),
     ] = None,
     workers: Annotated[
-        int,
-        typer.Option(metavar="N", help="Trials trained at a time, a process each.", rich_help_panel="How long"),
-    ] = 1,
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Trials trained at a time, a process each. Default: 1, or as many as a cluster has room for",
+            rich_help_panel="Where to run",
+        ),
+    ] = None,
+    cluster: Cluster = None,
+    cpus_per_run: CpusPerRun = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -111,6 +129,9 @@ def tune(
 
       [dim]# the four configurations of the study[/]
       kerasexp tune cifar10_cnnv3 --tuner grid
+
+      [dim]# on all machines of a Ray cluster[/]
+      kerasexp tune kmnist_fcnn --cluster auto --cpus-per-run 4 --out /shared/searches/fcnn
     """
     from kerasexp.workflows.tune import tune
 
@@ -133,6 +154,8 @@ def tune(
         set=set_ or (),
         out=out,
         workers=workers,
+        cluster=cluster,
+        cpus_per_run=cpus_per_run,
     )
     if json:
         print_json(content)

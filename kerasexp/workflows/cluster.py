@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import socket
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -138,7 +137,7 @@ def on_cluster(
             waiting.append(number)
     if waiting:
         table.note("Starting Ray" if cluster.address == "local" else f"Joining the Ray cluster {cluster.address}")
-        with _connected(cluster), Interruption() as interruption, table:
+        with connected(cluster), Interruption() as interruption, table:
             yield from _Spread(plan, waiting, place, limit, group, cluster, table).outcomes(interruption)
 
 
@@ -154,7 +153,7 @@ def _everywhere(place: Place) -> Place:
 
 
 @contextlib.contextmanager
-def _connected(cluster: Cluster) -> Iterator[None]:
+def connected(cluster: Cluster) -> Iterator[None]:
     """Ray, started or joined; left again at the end, unless the caller had it before."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Ray would print a dead worker's story to standard output, where the results go; we tell it ourselves
@@ -210,20 +209,20 @@ class _Spread:
         self.limit = limit
         self.group = group
         self.table = table
-        self.code = _code()
+        self.code = code_version()
         self.running: dict[Any, int] = {}  # Ray's reference to the task -> number of the run
         self.deaths: Counter[int] = Counter()
-        self.share = Share.of(_machines(), cluster.cpus_per_run)
+        self.share = Share.of(machines(), cluster.cpus_per_run)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         self.board: Any = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here).remote()
         # a dead worker's run is begun again by us, who can say so and wait for its lock
         self.task = ray.remote(_run).options(
             num_cpus=self.share.cpus, num_gpus=self.share.gpus, max_retries=0, scheduling_strategy="SPREAD"
         )
-        machines, at_once = len(_machines()), self._room()
+        count, at_once = len(machines()), self._room()
         more = "; more at once with --cpus-per-run" if at_once == 1 and self.share.cpus > 1 else ""
         table.note(
-            f"{machines} machine{'s'[: machines != 1]}, {at_once} run{'s'[: at_once != 1]} at a time with "
+            f"{count} machine{'s'[: count != 1]}, {at_once} run{'s'[: at_once != 1]} at a time with "
             f"{self.share.words}{' each' if at_once > 1 else ''}{more}"
         )
 
@@ -270,7 +269,7 @@ class _Spread:
 
     def _room(self) -> int:
         """How many runs the machines of this moment can make at the same time; there is always one to be tried."""
-        return max(1, sum(self.share.fits(machine) for machine in _machines()))
+        return max(1, sum(self.share.fits(machine) for machine in machines()))
 
     def _look(self) -> None:
         """Shows what the runs have told; that nothing can be heard of them does not stop them."""
@@ -354,7 +353,7 @@ def _run(
     progress = ReportingProgress(lambda report: board.tell.remote(number, report))
     progress.note("Starting TensorFlow")
     try:
-        _check_machine(host, place, code)
+        check_machine(host, place, code)
         environment.start_tensorflow()
         if threads is not None:
             environment.limit_threads(threads)
@@ -370,9 +369,9 @@ def _run(
     return dataclasses.replace(outcome, error=KerasexpError(outcome.reason))  # others may not survive the journey
 
 
-def _check_machine(host: str, place: Place, code: tuple[str, str | None]) -> None:
+def check_machine(host: str, place: Place, code: tuple[str, str | None]) -> None:
     """Whether this machine is as the one that the plan comes from."""
-    version, commit = _code()
+    version, commit = code_version()
     if version != code[0] or len({commit, code[1]} - {None}) > 1:
         raise KerasexpError(
             f"{host} has kerasexp {version} ({commit or 'installed'}), the plan comes from {code[0]} "
@@ -386,13 +385,13 @@ def _wait_for_lock(planned: PlannedRun, place: Place, progress: Progress) -> Non
     """Until a worker that died has let go of the run: on a shared folder its server notices late."""
     with contextlib.suppress(KerasexpError):  # `run_one` meets the same and tells it
         found = earlier_run(planned, place)
-        deadline = time.monotonic() + UNLOCKING
-        while found is not None and found.is_locked and time.monotonic() < deadline:
+        if found is not None and found.is_locked:
             progress.note("Waiting for the lock of the run")
-            time.sleep(LOOK)
+            found.wait_until_free(UNLOCKING)
 
 
-def _code() -> tuple[str, str | None]:
+def code_version() -> tuple[str, str | None]:
+    """The version of kerasexp and its commit, where it is known."""
     return importlib.metadata.version("kerasexp"), environment.git_state()
 
 
@@ -404,7 +403,7 @@ def _failed(planned: PlannedRun, reason: str) -> Outcome:
     return Outcome(planned, "failed", None, reason, KerasexpError(reason))
 
 
-def _machines() -> list[Mapping[str, float]]:
+def machines() -> list[Mapping[str, float]]:
     """The resources of each machine that is alive."""
     import ray
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from kerasexp import environment
 from kerasexp.errors import Interrupted, UsageError
+from kerasexp.workflows.plan import cluster_of
 from kerasexp.workflows.tuning_record import SearchRecord, TrialRecord
 from kerasexp.workflows.tuning_search import prepare_search
 
@@ -36,7 +37,9 @@ def tune(
     precision: str | None = None,
     set: Sequence[str] = (),
     out: str | Path | None = None,
-    workers: int = 1,
+    workers: int | None = None,
+    cluster: str | None = None,
+    cpus_per_run: int | None = None,
 ) -> dict[str, Any]:
     """Searches for better settings of an experiment, through KerasTuner's oracles.
 
@@ -63,7 +66,11 @@ def tune(
         precision: `float32`, `bfloat16` or `auto`, instead of the recipe's.
         set: further settings of all trials, as `path=value`.
         out: folder of the search; `searches/<experiment>-<digest>` by default.
-        workers: how many trials are trained at a time, each in a process of its own.
+        workers: how many trials are trained at a time, each in a process of its own; by default one, or on a cluster as
+            many as it has room for.
+        cluster: where the workers run: `local`, `auto` or `HOST:PORT`, a Ray cluster; this machine by default. All of
+            its machines share the folder of the search, under the same path.
+        cpus_per_run: processor cores of each worker on a cluster; a whole machine by default.
 
     Returns:
         What `tune.json` holds: `experiment`, `tuner`, `status` (`complete` or `stopped`), `trials` (the best first),
@@ -79,10 +86,11 @@ def tune(
         raise UsageError(f"--trials: expected 1 or more, received: {trials}.")
     if keep < 1:
         raise UsageError(f"--keep: expected 1 or more, received: {keep}.")
-    if workers < 1:
+    if workers is not None and workers < 1:
         raise UsageError(f"--workers: expected 1 or more, received: {workers}.")
     if max_time is not None and not 0 < max_time < math.inf:
         raise UsageError(f"--max-time: expected a positive time, received: {max_time}.")
+    machines = cluster_of(cluster, cpus_per_run)
     arguments: dict[str, Any] = {
         "experiment": experiment,
         "space": _text(space),
@@ -100,6 +108,8 @@ def tune(
         "out": _text(out),
     }
     search = prepare_search(**arguments)
+    if machines is not None:  # where they work is not where this command was called
+        arguments["out"] = str(search.folder.absolute())
     most = trials if trials is not None or tuner in ("hyperband", "grid") else TRIALS
     deadline = math.inf if max_time is None else time.monotonic() + max_time
     record = SearchRecord.opened(search.folder, search.settings())
@@ -130,12 +140,13 @@ def tune(
 
             oracle.collect, oracle.on_begin, oracle.on_end = runner.collect, progress.trial_began, on_end
             try:
-                if workers == 1:
+                if machines is None and workers in (None, 1):
                     complete = run_trials(oracle, "search", record.trials.__getitem__, runner, progress, deadline)
                 else:
                     from kerasexp.workflows.tuning_workers import run_workers
 
-                    complete = run_workers(oracle, workers, arguments, lock, progress.note, deadline)
+                    at_once = sys.maxsize if workers is None else workers
+                    complete = run_workers(oracle, at_once, arguments, lock, progress.note, deadline, machines)
             except Interrupted:
                 raise Interrupted(f"Interrupted; all is saved in {record.folder}. The same command goes on.") from None
         command = search.command if trials is None else f"{search.command} --trials {trials}"

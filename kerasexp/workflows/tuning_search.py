@@ -123,6 +123,6 @@ def _settings(base: Experiment, tuner: str, space: Space) -> dict[str, Any]:
         "recipe": base.recipe,
         "tuner": tuner,
         "seed": base.seed,
-        "configuration": base.settings(),
+        "configuration": base.digest(),
         "space": space.content(),
     }

@@ -24,6 +24,7 @@ from kerasexp.workflows.prepare import describe_data, prepare_data, same_data
 from kerasexp.workflows.pretrained import prepare_network
 from kerasexp.workflows.tuning_record import SearchRecord, TrialRecord
 
+SAVING = 120.0  # seconds that a worker may take to save and to end
 HEAVY = ("state", "model.keras", "best.keras", "events")  # what only the best trials keep
 
 
@@ -66,6 +67,7 @@ class Trials:
         experiment = self.configure(trial)
         dataset = self._data(experiment)
         run = self._begun(trial, experiment) or self._begin(trial, experiment, dataset)
+        run.wait_until_free(SAVING)  # by a worker whose chief has given it up
         with run.locked(), _quiet_tracing():
             if run.manifest["status"] != "complete":
                 same_data(dataset, run.manifest)

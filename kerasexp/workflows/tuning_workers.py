@@ -1,4 +1,4 @@
-"""A search over several workers on one machine: KerasTuner's chief and clients, made to outlive a worker's death.
+"""A search over several workers, here or on a cluster: KerasTuner's chief and clients, made to outlive a death.
 
 KerasTuner's own chief waits for ever for a worker that was killed. Here the chief watches its workers: what a dead one
 was training goes on in a new one, from its exact state.
@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from keras_tuner.src import protos
@@ -34,6 +34,10 @@ from kerasexp.workflows.tuning_record import SearchRecord
 from kerasexp.workflows.tuning_search import prepare_search
 from kerasexp.workflows.tuning_trials import Trials
 
+if TYPE_CHECKING:
+    from kerasexp.workflows.cluster import Cluster
+    from kerasexp.workflows.tuning_cluster import Machines, RemoteWorker
+
 HOST = "127.0.0.1"
 DEATHS = 3  # of workers on one trial, after which it counts as failed
 LOOK = 0.1  # seconds between two looks at the workers
@@ -47,26 +51,36 @@ def run_workers(
     lock: int,
     say: Callable[[str], None],
     deadline: float,
+    cluster: Cluster | None = None,
 ) -> bool:
     """Lets workers run what the oracle proposes until it proposes no more.
 
     Args:
         oracle: of the search; it lives in this process alone.
-        workers: how many there are at a time.
+        workers: how many there are at a time, at the most.
         arguments: of `prepare_search`.
         lock: descriptor that keeps the search locked; a worker that outlives this process keeps it too.
         say: is told when a worker dies.
         deadline: by `time.monotonic`.
+        cluster: whose machines the workers run on; this machine by default.
 
     Returns:
         False if the time was over before.
 
     Raises:
         Interrupted: after a signal, when every worker has saved its state.
-        KerasexpError: if three trials fail one after the other.
+        KerasexpError: if three trials fail one after the other, or the cluster cannot be reached.
     """
-    chief = _Chief(oracle, arguments, lock, say, deadline)
-    with Interruption() as interruption, chief.serving():
+    with contextlib.ExitStack() as stack:
+        machines = None
+        if cluster is not None:
+            from kerasexp.workflows.tuning_cluster import machines_of
+
+            machines = stack.enter_context(machines_of(cluster, oracle.record.folder))
+            say(f"Workers with {machines.share.words} each, {min(workers, machines.room)} at a time")
+        chief = _Chief(oracle, arguments, lock, say, deadline, machines)
+        interruption = stack.enter_context(Interruption())
+        stack.enter_context(chief.serving())
         try:
             while chief.keep_up(workers):
                 if interruption.requested:
@@ -107,14 +121,17 @@ class _Chief:
         lock: int,
         say: Callable[[str], None],
         deadline: float,
+        machines: Machines | None,
     ):
+        self.machines = machines
+        self.host = machines.host if machines else HOST
         self.oracle = oracle
         self.arguments = arguments
         self.lock = lock
         self.say = say
         self.deadline = deadline
         self.servicer = _Servicer(oracle)
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, subprocess.Popen[bytes] | RemoteWorker] = {}
         self.started = 0
         self.deaths: Counter[int] = Counter()
         self.no_more = self.time_over = False
@@ -124,7 +141,7 @@ class _Chief:
         """Answers the workers while this is open."""
         server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
         protos.get_service_grpc().add_OracleServicer_to_server(self.servicer, server)
-        self.port = server.add_insecure_port(f"{HOST}:0")
+        self.port = server.add_insecure_port(f"{self.host}:0")
         server.start()
         try:
             yield
@@ -142,7 +159,9 @@ class _Chief:
                 self._ended(name, code)
         if time.monotonic() >= self.deadline:
             self.time_over = True
-        wanted = min(workers, len(self.oracle._retry_queue)) if self.no_more else workers
+        wanted = min(workers, self.machines.room) if self.machines else workers
+        if self.no_more:
+            wanted = min(wanted, len(self.oracle._retry_queue))
         while len(self.processes) < wanted and not self.time_over:
             self._start()
         return bool(self.processes)
@@ -158,15 +177,20 @@ class _Chief:
         self.started += 1
         name = f"worker{self.started}"
         variables = {
-            "KERASTUNER_ORACLE_IP": HOST,
+            "KERASTUNER_ORACLE_IP": self.host,
             "KERASTUNER_ORACLE_PORT": str(self.port),
             "KERASTUNER_TUNER_ID": name,
         }
         left = None if self.deadline == float("inf") else self.deadline - time.monotonic()
-        call = json.dumps({"arguments": self.arguments, "seconds": left})
+        threads = self.machines.threads if self.machines else None
+        call = json.dumps({"arguments": self.arguments, "seconds": left, "threads": threads})
+        command = [sys.executable, "-m", "kerasexp.workflows.tuning_workers", call]
+        if self.machines:
+            self.processes[name] = self.machines.start(command, variables)
+            return
         with (self.oracle.record.folder / "workers.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "kerasexp.workflows.tuning_workers", call],
+                command,
                 env={**os.environ, **variables},
                 stdin=subprocess.PIPE,  # its end tells a worker that the chief is gone
                 stdout=log,
@@ -206,7 +230,8 @@ def work(call: str) -> int:
     """The life of a worker.
 
     Args:
-        call: JSON with the `arguments` of `prepare_search` and the `seconds` that are left.
+        call: JSON with the `arguments` of `prepare_search`, the `seconds` that are left and the number of `threads`
+            (null for TensorFlow's own choice).
 
     Returns:
         The exit code: 0 if no trial is left, `TIME_OVER` if no time is, 130 after a signal.
@@ -216,6 +241,8 @@ def work(call: str) -> int:
     deadline = float("inf") if content["seconds"] is None else time.monotonic() + content["seconds"]
     precision = environment.resolve_precision(search.base.precision)
     environment.start_tensorflow(precision)
+    if content["threads"]:
+        environment.limit_threads(content["threads"])
     threading.Thread(target=_end_with_the_chief, daemon=True).start()
     record = SearchRecord.opened(search.folder, search.settings())
     runner = Trials(record, search.configure, precision, search.train_command, search.data_dir, search.offline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -314,6 +315,40 @@ def test_two_workers_of_which_one_is_killed(small_data, space, tmp_path):
     done = subprocess.run([*COMMAND, *words, "--out", str(alone), "--json"], capture_output=True, text=True, check=True)
     assert scores == {row["trial"]: (row["score"], row["values"]) for row in json.loads(done.stdout)["trials"]}
     assert len(list((out / "kmnist_fcnn").iterdir())) == 4
+
+
+def is_worker(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return "kerasexp.workflows.tuning_workers" in process.cmdline()
+    return False
+
+
+@pytest.mark.slow
+def test_a_cluster_whose_worker_is_killed(small_data, space, tmp_path):
+    """Ray's own worker is killed, and with it the process of the trial: it goes on in a new one."""
+    pytest.importorskip("ray")
+    words = ["tune", "kmnist_fcnn", "--trials", "3", "--epochs", "10", "--space", str(space), "--data", str(small_data)]
+    for setting in SETTINGS:
+        words += ["--set", setting]
+    out, alone = tmp_path / "cluster", tmp_path / "alone"
+    spread = [*COMMAND, *words, "--out", str(out), "--cluster", "local", "--cpus-per-run", "1", "--json"]
+    process = subprocess.Popen(spread, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 240
+    while not list(out.glob("kmnist_fcnn/*/state/0*")):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    trainer = next(one for one in psutil.Process(process.pid).children(recursive=True) if is_worker(one))
+    trainer.parent().send_signal(signal.SIGKILL)
+    answer, told = process.communicate(timeout=400)
+    assert process.returncode == 0, told
+    assert told.count("A worker ended by SIGKILL.") == 1, told
+    scores = {row["trial"]: (row["score"], row["values"]) for row in json.loads(answer)["trials"]}
+    one_thread = "import sys; from kerasexp import cli, environment; environment.limit_threads(1); sys.exit(cli.main())"
+    command = [sys.executable, "-c", one_thread]
+    done = subprocess.run([*command, *words, "--out", str(alone), "--json"], capture_output=True, text=True, check=True)
+    assert scores == {row["trial"]: (row["score"], row["values"]) for row in json.loads(done.stdout)["trials"]}
+    assert len(list((out / "kmnist_fcnn").iterdir())) == 3
 
 
 @pytest.mark.slow
