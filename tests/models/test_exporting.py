@@ -89,8 +89,17 @@ def test_an_onnx_file_tells_its_input_outputs_and_classes(tmp_path):
     assert '["a", "ñ", "か", "d"]' in [entry.value for entry in model.metadata_props if entry.key == "class_names"]
 
 
+def experiments_of_every_network():
+    """One experiment for each network and each of its backbones."""
+    found = {}
+    for name in experiment_names():
+        config = load_experiment(name)
+        found.setdefault((config.network, config.model.get("backbone"), config.model.get("layout")), name)
+    return list(found.values())
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("experiment", experiment_names())
+@pytest.mark.parametrize("experiment", experiments_of_every_network())
 def test_every_network(experiment, tmp_path):
     """Random weights and moving statistics, small images; the large dense layers are made narrower."""
     keras.utils.set_random_seed(0)
