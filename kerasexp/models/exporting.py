@@ -110,24 +110,29 @@ def _onnx(model: keras.Model) -> Any:
     )
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    _resize_fully(proto.graph)
+    _resize_fully(proto.graph, model.input_shape[1:3])
     return proto
 
 
-def _resize_fully(graph: Any) -> None:
+def _resize_fully(graph: Any, size: tuple[int, int]) -> None:
     """Keeps resized images from losing a row and a column.
 
     ONNX takes the size as the whole part of size times scale, and tf2onnx 1.17 writes the scale as the nearest float32:
-    40 pixels times 5.6 are 223.99999. The next float32 above is large enough and moves no pixel.
+    40 pixels times 5.6 are 223.99999. Such a scale becomes the next float32 above, which is large enough.
+
+    Args:
+        graph: where the images are resized, if at all, as they come.
+        size: their height and width.
     """
     from onnx import numpy_helper
 
     scales = {node.input[2] for node in graph.node if node.op_type == "Resize"}
     for tensor in graph.initializer:
         if tensor.name in scales:
-            values = numpy_helper.to_array(tensor)
-            above = np.where(values == np.round(values), values, np.nextafter(values, np.float32(np.inf)))
-            tensor.CopyFrom(numpy_helper.from_array(above, tensor.name))
+            values = numpy_helper.to_array(tensor)  # float32: of the images, the channels, the height, the width
+            exact = np.array([1, 1, *size]) * values.astype(np.float64)
+            short = exact < np.round(exact)
+            tensor.CopyFrom(numpy_helper.from_array(np.where(short, np.nextafter(values, np.inf), values), tensor.name))
 
 
 def _add_metadata(path: Path, **entries: str) -> None:
