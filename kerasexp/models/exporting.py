@@ -106,33 +106,44 @@ def _onnx(model: keras.Model) -> Any:
         input_names=[f"{INPUT}:0"],
         output_names=list(names),
         opset=OPSET,
+        custom_op_handlers={"ResizeBilinear": (_resize, [])},
         tensors_to_rename={f"{INPUT}:0": INPUT, **names},
     )
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    _resize_fully(proto.graph, model.input_shape[1:3])
     return proto
 
 
-def _resize_fully(graph: Any, size: tuple[int, int]) -> None:
-    """Keeps resized images from losing a row and a column.
+def _resize(graph: Any, node: Any, name: str, _: list[Any]) -> None:
+    """Resizes to a size in pixels; tf2onnx 1.17 writes a scale instead, which may lose a row and a column.
 
-    ONNX takes the size as the whole part of size times scale, and tf2onnx 1.17 writes the scale as the nearest float32:
-    40 pixels times 5.6 are 223.99999. Such a scale becomes the next float32 above, which is large enough.
+    ONNX takes the size as the whole part of size times scale, and the scale is a float32: 40 pixels times 5.6 are
+    223.99999.
 
     Args:
-        graph: where the images are resized, if at all, as they come.
-        size: their height and width.
+        graph: tf2onnx's, of the whole model.
+        node: a ResizeBilinear of TensorFlow, from images `[n, height, width, channels]` and a size.
+        name: the name of the node.
     """
-    from onnx import numpy_helper
 
-    scales = {node.input[2] for node in graph.node if node.op_type == "Resize"}
-    for tensor in graph.initializer:
-        if tensor.name in scales:
-            values = numpy_helper.to_array(tensor)  # float32: of the images, the channels, the height, the width
-            exact = np.array([1, 1, *size]) * values.astype(np.float64)
-            short = exact < np.round(exact)
-            tensor.CopyFrom(numpy_helper.from_array(np.where(short, np.nextafter(values, np.inf), values), tensor.name))
+    from onnx import TensorProto
+    from tf2onnx.utils import make_name
+
+    def constant(values: list[int]) -> str:
+        return graph.make_const(make_name("const"), np.array(values, np.int64)).output[0]
+
+    def made(kind: str, inputs: list[str], **attributes: Any) -> str:
+        return graph.make_node(kind, inputs, attr=attributes).output[0]
+
+    images, size = node.input
+    images = made("Transpose", [images], perm=[0, 3, 1, 2])
+    rest = made("Slice", [made("Shape", [images]), constant([0]), constant([2])])  # how many images and channels
+    size = made("Concat", [rest, made("Cast", [size], to=TensorProto.INT64)], axis=0)
+    resized = made("Resize", [images, "", "", size], mode="linear", coordinate_transformation_mode="half_pixel")
+    shapes, dtypes, outputs = node.output_shapes, node.output_dtypes, node.output
+    graph.remove_node(name)
+    attributes = {"perm": [0, 2, 3, 1]}
+    graph.make_node("Transpose", [resized], attributes, name=name, outputs=outputs, shapes=shapes, dtypes=dtypes)
 
 
 def _add_metadata(path: Path, **entries: str) -> None:
