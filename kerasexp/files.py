@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kerasexp.errors import DataError
+from kerasexp.errors import DataError, UsageError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room, no room for this user, larger than allowed
 
@@ -22,6 +22,22 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room, no room for th
 def user_cache() -> Path:
     """The folder for what can be fetched or computed again: `kerasexp` in `XDG_CACHE_HOME`, or in `~/.cache`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "kerasexp"
+
+
+def cache_bound() -> int:
+    """The most bytes of features, and of decoded images, that the cache holds: `KERASEXP_CACHE_GB`, by default 10.
+
+    Raises:
+        UsageError: if the variable is no number.
+    """
+    text = os.environ.get("KERASEXP_CACHE_GB", "10")
+    try:
+        bound = float(text)
+    except ValueError:
+        bound = -1.0
+    if not 0 <= bound < 1e6:
+        raise UsageError(f"KERASEXP_CACHE_GB: expected gigabytes from 0, received: {text!r}.")
+    return int(bound * 1e9)
 
 
 @contextlib.contextmanager

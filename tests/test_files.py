@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasexp import files
-from kerasexp.errors import DataError
+from kerasexp.errors import DataError, UsageError
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -62,3 +62,9 @@ def test_json_errors_name_the_file(tmp_path):
 
 def test_digest_does_not_depend_on_the_order_of_keys():
     assert files.digest({"a": 1, "b": [2]}) == files.digest({"b": [2], "a": 1}) != files.digest({"a": 1, "b": [3]})
+
+
+def test_a_bound_of_the_cache_that_is_no_number_is_refused(monkeypatch):
+    monkeypatch.setenv("KERASEXP_CACHE_GB", "much")
+    with pytest.raises(UsageError, match="KERASEXP_CACHE_GB: expected gigabytes"):
+        files.cache_bound()

@@ -40,8 +40,8 @@ def list_cache(json: Json = False, debug: Debug = False) -> None:
         print_table(["key", "what", "MB", "last used"], rows)
         print()
     print(f"{_size(kept['bytes'])} in {kept['folder']}")
-    most = f"{_size(kept['features_bound'])} at the most (KERASEXP_CACHE_GB)"
-    print(f"{_size(kept['features_bytes'])} of it features, of {most}")
+    parts = f"features {_size(kept['features_bytes'])}, decoded images {_size(kept['images_bytes'])}"
+    print(f"{parts}, each at the most {_size(kept['bound'])} (KERASEXP_CACHE_GB)")
 
 
 @cache.command("clear")

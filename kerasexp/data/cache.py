@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasexp.errors import DataError
-from kerasexp.files import DISK_FULL, digest, replacing, user_cache
+from kerasexp.files import DISK_FULL, cache_bound, digest, replacing, user_cache
 
 BLOCK_BYTES = 64 * 2**20  # decoded in memory before they are written
 
@@ -32,7 +32,8 @@ def kept_images(
     """Decoded pictures, memory-mapped from a file that is written once.
 
     The file's name depends on the path, size and time of every picture, their order, and the size they are brought to;
-    so a changed picture makes a new file. It is written beside and renamed, and its last use is its time.
+    so a changed picture makes a new file. It is written beside and renamed, and its last use is its time; the least
+    recently used ones make room for it where all together would take more than the cache's bound.
 
     Args:
         pictures: files, or their contents.
@@ -52,6 +53,7 @@ def kept_images(
     if images is None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _make_room(path.parent, math.prod(shape))
             _require_room(path.parent, math.prod(shape))
             with replacing(path) as beside:
                 _write(beside, shape, decode)
@@ -92,6 +94,17 @@ def _write(path: Path, shape: tuple[int, ...], decode: Callable[[range, np.ndarr
             rows = range(start, min(start + block, shape[0]))
             decode(rows, images[: len(rows)])
             file.write(images[: len(rows)].data)
+
+
+def _make_room(folder: Path, size: int) -> None:
+    """Removes what would go beyond the bound; who has a file open keeps it until it is closed."""
+    described = [(path, path.stat()) for path in folder.glob("*.npy")]
+    total = size + sum(about.st_size for _, about in described)
+    for path, about in sorted(described, key=lambda kept: kept[1].st_mtime):
+        if total <= cache_bound():
+            return
+        path.unlink(missing_ok=True)
+        total -= about.st_size
 
 
 def _require_room(folder: Path, size: int) -> None:

@@ -23,23 +23,27 @@ def network(name: str) -> Callable[..., keras.Model]:
         name: `file.function` inside `kerasexp.models`; nothing else is reachable.
 
     Raises:
-        UsageError: if there is no such function.
+        UsageError: if there is no such network.
     """
     file, _, function = name.partition(".")
-    modules = [module.name for module in pkgutil.iter_modules(__path__)]
-    if file not in modules:
-        raise UsageError(f'network: no file "{file}" in kerasexp.models. {did_you_mean(file, modules)}')
+    files = [module.name for module in pkgutil.iter_modules(__path__)]
+    found = _builders(file).get(function) if file in files else None
+    if found is None:
+        valid = [f"{file}.{function}" for file in files for function in _builders(file)]
+        raise UsageError(f'network: no "{name}" in kerasexp.models. {did_you_mean(name, valid)}')
+    return found
+
+
+def _builders(file: str) -> dict[str, Callable[..., keras.Model]]:
+    """The functions of a file that make a network of an image shape and a number of classes."""
     module = importlib.import_module(f"{__name__}.{file}")
-    builders = {
-        key: value
-        for key, value in vars(module).items()
-        if inspect.isfunction(value) and value.__module__ == module.__name__ and not key.startswith("_")
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if inspect.isfunction(value)
+        and value.__module__ == module.__name__
+        and [*inspect.signature(value).parameters][:2] == ["image_shape", "classes"]
     }
-    if function not in builders:
-        raise UsageError(
-            f'network: no function "{function}" in kerasexp.models.{file}. {did_you_mean(function, builders)}'
-        )
-    return builders[function]
 
 
 def build(experiment: Experiment, image_shape: tuple[int, int, int], classes: int) -> keras.Model:

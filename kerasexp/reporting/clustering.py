@@ -191,12 +191,14 @@ def _rows(history: Mapping[str, Sequence[float]], kept: Sequence[bool]) -> dict[
 
 
 def _draw_scores(pictures: Pictures, test: Mapping[str, Any], class_names: Sequence[str], rows: Sequence[Row]) -> None:
-    theirs = {row.claim.metric: row.published for row in rows}
-    published = [theirs.get(f"test.per_class.{label}.f1") for label in range(len(class_names))]
+    of_metric = {row.claim.metric: row for row in rows}
+    found = [of_metric.get(f"test.per_class.{label}.f1") for label in range(len(class_names))]
+    theirs = [row for row in found if row is not None]
     text = "F1 of each class by the mapped labels. The numbers are beside the bars."
     bars = scores.f1_bars(test["per_class"], test["macro"]["f1"]["value"])
-    if any(value is not None for value in published):
-        bars = clusters.f1_beside(test["per_class"], published)
+    if theirs:
+        published = [None if row is None else row.published for row in found]
+        bars = clusters.f1_beside(test["per_class"], published, comparable=not any(row.reasons for row in theirs))
     pictures.add("f1", bars, text)
     text = "Confusion matrix of the mapped labels: a row for each true class, a column for each predicted one."
     pictures.add("confusion", confusion.confusion_matrix(test["confusion_matrix"], class_names), text)

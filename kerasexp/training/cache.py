@@ -15,9 +15,7 @@ from typing import Any
 import numpy as np
 
 from kerasexp import files
-from kerasexp.errors import KerasexpError, UsageError
-
-DEFAULT_GIGABYTES = 10.0
+from kerasexp.errors import KerasexpError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,22 +39,6 @@ class Entry:
 
 class NoRoom(KerasexpError):
     """The cache's bound or the disk leaves no room for an entry."""
-
-
-def disk_bound() -> int:
-    """The most bytes that the cache holds: `KERASEXP_CACHE_GB`, by default 10.
-
-    Raises:
-        UsageError: if the variable is no number.
-    """
-    text = os.environ.get("KERASEXP_CACHE_GB", str(DEFAULT_GIGABYTES))
-    try:
-        bound = float(text)
-    except ValueError:
-        bound = -1.0
-    if not 0 <= bound < 1e6:
-        raise UsageError(f"KERASEXP_CACHE_GB: expected gigabytes from 0, received: {text!r}.")
-    return int(bound * 1e9)
 
 
 def autoencoder_cache() -> Path:
@@ -156,7 +138,7 @@ class FeatureCache:
         return filled
 
     def _make_room(self, size: int, keep: str) -> None:
-        bound = disk_bound()
+        bound = files.cache_bound()
         if size > bound:
             raise NoRoom(f"they take {size / 1e9:,.1f} GB, the cache holds {bound / 1e9:,.1f} GB (KERASEXP_CACHE_GB)")
         others = [entry for entry in self.entries() if entry.key != keep]

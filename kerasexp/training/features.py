@@ -19,11 +19,11 @@ from kerasexp.data.dataset import Dataset, Images, ImagesOnDisk, Split
 from kerasexp.data.pipeline import ordered_batches
 from kerasexp.errors import Interrupted
 from kerasexp.training.cache import FeatureCache
-from kerasexp.training.interruption import Interruption
 from kerasexp.training.progress import duration
 from kerasexp.training.stages import frozen_part, parents
 
 Say = Callable[[str], None]  # is told what takes long
+IsOver = Callable[[], bool]  # is asked between two blocks of images
 BLOCK_BYTES = 192 * 2**20  # of the widest float32 tensor in one call of the frozen part
 SECONDS_PER_NOTE = 20.0
 IN_MEMORY = 500e6  # bytes of features up to which a training holds them in memory
@@ -103,29 +103,29 @@ class FrozenPart:
         tail = keras.Model(tensor, model.output, name="trained_part")
         return cls(cut, head, tail, augmentation, seed, cache or FeatureCache())
 
-    def features_of(self, dataset: Dataset, say: Say, interruption: Interruption | None = None) -> Dataset:
+    def features_of(self, dataset: Dataset, say: Say, is_over: IsOver = lambda: False) -> Dataset:
         """The data set with features instead of images; static copies of the training images stand one after another.
 
         Raises:
             NoRoom: if the features fit neither in the cache's bound nor on the disk.
-            Interrupted: after a signal; what was computed is kept.
+            Interrupted: if `is_over` says so; what was computed is kept.
         """
-        (test,) = self._plain("test", [dataset.test], say, interruption)
+        (test,) = self._plain("test", [dataset.test], say, is_over)
         validation = dataset.validation
         held_out = validation is not None and not np.intersect1d(dataset.train.index, validation.index).size
         if validation is not None and held_out and not self.augmentation.copies:
             # part of the training set: computed as one array with it, so that another split finds it again
-            train, validation = self._plain("training", [dataset.train, validation], say, interruption)
+            train, validation = self._plain("training", [dataset.train, validation], say, is_over)
             return dataclasses.replace(dataset, train=train, validation=validation, test=test)
         if self.augmentation.copies:
-            train = self._copies(dataset.train, say, interruption)
+            train = self._copies(dataset.train, say, is_over)
         else:
-            (train,) = self._plain("training", [dataset.train], say, interruption)
+            (train,) = self._plain("training", [dataset.train], say, is_over)
         if validation is not None:
-            (validation,) = self._plain("validation", [validation], say, interruption)
+            (validation,) = self._plain("validation", [validation], say, is_over)
         return dataclasses.replace(dataset, train=train, validation=validation, test=test)
 
-    def _plain(self, part: str, splits: list[Split], say: Say, interruption: Interruption | None) -> list[Split]:
+    def _plain(self, part: str, splits: list[Split], say: Say, is_over: IsOver) -> list[Split]:
         """Features of several splits of one set of images, computed in the images' own order."""
         index = np.concatenate([split.index for split in splits])
         source = np.repeat(np.arange(len(splits)), [len(split) for split in splits])
@@ -148,7 +148,7 @@ class FrozenPart:
             for start in range(first, len(order), size):
                 yield images(start, min(start + size, len(order)))
 
-        features = self._computed(f"{part} images", content.hexdigest(), len(order), blocks, say, interruption)
+        features = self._computed(f"{part} images", content.hexdigest(), len(order), blocks, say, is_over)
         places = np.empty(len(order), np.int64)
         places[order] = np.arange(len(order))
         found = []
@@ -156,7 +156,7 @@ class FrozenPart:
             found.append(dataclasses.replace(split, x=_rows(features, places[source == number])))
         return found
 
-    def _copies(self, split: Split, say: Say, interruption: Interruption | None) -> Split:
+    def _copies(self, split: Split, say: Say, is_over: IsOver) -> Split:
         """Features of the static augmented copies of the training images."""
         content = hashlib.sha256(np.ascontiguousarray(split.index).data)
         size = self._block_images()
@@ -171,7 +171,7 @@ class FrozenPart:
             for x, _ in batches.unbatch().skip(first).batch(size):
                 yield x.numpy()
 
-        features = self._computed("augmented copies", content.hexdigest(), count, blocks, say, interruption)
+        features = self._computed("augmented copies", content.hexdigest(), count, blocks, say, is_over)
         return Split(_rows(features, np.arange(count)), np.tile(split.y, copies), np.arange(count))
 
     def _block_images(self) -> int:
@@ -185,7 +185,7 @@ class FrozenPart:
         count: int,
         blocks: Any,
         say: Say,
-        interruption: Interruption | None,
+        is_over: IsOver,
     ) -> np.memmap:
         shape = (count, *self.head.output.shape[1:])
         # maps are many and only fed on: half the width will do; vectors are few and kept as they are
@@ -202,7 +202,7 @@ class FrozenPart:
             done = first
             say(f"Computing what the frozen part makes of {count - first:,} {what}, once (up to {self.cut})")
             for block in blocks(first):
-                if interruption is not None and interruption.requested:
+                if is_over():
                     raise Interrupted("interrupted while computing features")
                 result = run(tf.convert_to_tensor(block)).numpy()
                 if dtype == np.float16:

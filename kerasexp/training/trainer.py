@@ -184,7 +184,7 @@ class _Training:
         try:
             self.trained, dataset, augmentation = self._without_frozen_part(stage)
         except Interrupted:
-            return "interrupted"  # nothing of this stage to save: the features are kept as far as they were computed
+            return self._ended_early()  # nothing of this stage to save; the features that were computed are kept
         sharing = self.devices.sharing
         images = TrainingImages(
             dataset.train, self.classes, stage.batch_size, self.experiment.seed, augmentation, sharing
@@ -222,7 +222,7 @@ class _Training:
                 watchers.on_epoch_begin(position.epoch)
             if not self._train_epoch(run_steps):
                 self._save()
-                return "interrupted" if self.devices.any(self.interruption.requested) else "stopped"
+                return self._ended_early()
             self._finish_epoch(run_validation, watchers)
             if self.trained.stop_training:
                 position.stop_reason = "early stopping"
@@ -282,8 +282,8 @@ class _Training:
             part = FrozenPart.of(self.model, stage, augmentation, self.experiment.seed)
             try:
                 # one machine does not stop alone: the others would wait for it
-                interruption = self.interruption if self.devices.cluster is None else None
-                dataset = part.features_of(self.dataset, self.progress.note, interruption)
+                is_over = self._is_over if self.devices.cluster is None else lambda: False
+                dataset = part.features_of(self.dataset, self.progress.note, is_over)
                 trained, cut = part.tail, part.cut
                 augmentation = augmentation.model_copy(update={"copies": 0})
             except NoRoom as error:
@@ -304,7 +304,7 @@ class _Training:
         position, images = self.position, self.images
         iterator: Any = None
         while position.step < images.steps_per_epoch:
-            if self.devices.any(self.interruption.requested or time.monotonic() - self.started >= self.max_seconds):
+            if self.devices.any(self._is_over()):
                 return False
             if iterator is None:
                 iterator = iter(images.epoch(position.epoch, position.step))
@@ -328,6 +328,12 @@ class _Training:
             if unfinished and self._save_is_due():
                 self._save()
         return True
+
+    def _is_over(self) -> bool:
+        return self.interruption.requested or time.monotonic() - self.started >= self.max_seconds
+
+    def _ended_early(self) -> str:
+        return "interrupted" if self.devices.any(self.interruption.requested) else "stopped"
 
     def _finish_epoch(self, run_validation: Callable[[Any], None], watchers: Any) -> None:
         position, model = self.position, self.trained

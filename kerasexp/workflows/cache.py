@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import datetime
 import shutil
+from pathlib import Path
 from typing import Any
 
 from kerasexp.data.cache import image_cache
-from kerasexp.files import user_cache
-from kerasexp.training.cache import Entry, FeatureCache, autoencoder_cache, disk_bound
+from kerasexp.files import cache_bound, user_cache
+from kerasexp.training.cache import Entry, FeatureCache, autoencoder_cache
 
 
 def list_cache() -> dict[str, Any]:
     """What is kept: features of frozen parts, autoencoders, and decoded images of data sets too large for the memory.
 
     Returns:
-        `folder`, `bytes`, `features_bytes`, `features_bound` (`KERASEXP_CACHE_GB`) and `entries`, the most recently
-        used first, each with `key`, `what`, `bytes`, `used` (UTC) and `whole`.
+        `folder`, `bytes`, `features_bytes`, `images_bytes`, `bound` of either (`KERASEXP_CACHE_GB`) and `entries`, the
+        most recently used first, each with `key`, `what`, `bytes`, `used` (UTC) and `whole`.
     """
-    features = FeatureCache().entries()
-    entries = sorted([*features, *_files()], key=lambda entry: entry.used, reverse=True)
+    features, images = FeatureCache().entries(), _files("decoded images", image_cache())
+    autoencoders = _files("autoencoder", autoencoder_cache())
+    entries = sorted([*features, *images, *autoencoders], key=lambda entry: entry.used, reverse=True)
     return {
         "folder": str(user_cache()),
         "bytes": sum(entry.size for entry in entries),
         "features_bytes": sum(entry.size for entry in features),
-        "features_bound": disk_bound(),
+        "images_bytes": sum(entry.size for entry in images),
+        "bound": cache_bound(),
         "entries": [
             {
                 "key": entry.key,
@@ -44,15 +47,14 @@ def clear_cache() -> int:
     Returns:
         The bytes that were freed.
     """
-    freed = sum(entry.size for entry in _files())
+    freed = FeatureCache().clear()
     for folder in (image_cache(), autoencoder_cache()):
+        freed += sum(entry.size for entry in _files("", folder))
         shutil.rmtree(folder, ignore_errors=True)
-    return freed + FeatureCache().clear()
+    return freed
 
 
-def _files() -> list[Entry]:
+def _files(what: str, folder: Path) -> list[Entry]:
     """What is one file each."""
-    found = [("decoded images", path) for path in image_cache().glob("*.npy")]
-    found += [("autoencoder", path) for path in autoencoder_cache().glob("*.npz")]
-    described = [(what, path.stem, path.stat()) for what, path in found]
-    return [Entry(key, what, about.st_size, about.st_mtime, True) for what, key, about in described]
+    described = [(path.stem, path.stat()) for path in folder.glob("*.np[yz]")]
+    return [Entry(key, what, about.st_size, about.st_mtime, True) for key, about in described]

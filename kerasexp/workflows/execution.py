@@ -70,16 +70,23 @@ def execute(
         _record(run, outcome)
         if outcome.status == "interrupted":
             raise Interrupted(f"Interrupted; everything is saved. Go on with: kerasexp resume {run}")
+        if outcome.position.all_epochs == outcome.position.step == 0:
+            run.update_manifest(status="stopped", finished=_now())
+            progress.note("The time was up before the first step: there is nothing to evaluate yet.")
+            return
         progress.finished("Evaluating" if evaluated else "Saving the model")
         _save_models(run, experiment, dataset, outcome)
         if evaluated:
             evaluate_run(run, experiment, dataset, progress.note)
             progress.note("Writing the report")
-        finished = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        run.update_manifest(status=outcome.status, finished=finished)
+        run.update_manifest(status=outcome.status, finished=_now())
         run.log(outcome.status)
         if evaluated:
             write_report(run)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 @contextlib.contextmanager

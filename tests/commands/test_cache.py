@@ -23,7 +23,7 @@ def test_listed_and_cleared(tmp_path, monkeypatch, capsys):
     assert main(["cache", "list", "--json"]) == 0
     kept = json.loads(capsys.readouterr().out)
     assert {entry["key"] for entry in kept["entries"] if entry["whole"]} == {"0a1b", "9f8e", "7c6d"}
-    assert 128 < kept["features_bytes"] < kept["bytes"]
+    assert 128 < kept["features_bytes"] < kept["features_bytes"] + kept["images_bytes"] < kept["bytes"]
     assert main(["cache", "list"]) == 0
     assert "after features" in capsys.readouterr().out
     assert main(["cache", "clear"]) == 0

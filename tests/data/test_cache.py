@@ -48,6 +48,19 @@ def test_file_holds_what_the_memory_would(large, monkeypatch):
         assert (on_disk[part][0] == in_memory[part][0]).all()
 
 
+def test_the_least_recently_used_file_makes_room(large, monkeypatch):
+    monkeypatch.setenv("KERASEXP_CACHE_GB", "0.0003")  # 300 kB: two files of 40 images at 32x32x3
+    folder.read(large, 32)
+    [first] = kept()
+    folder.read(large, 33)
+    second = (set(kept()) - {first}).pop()
+    os.utime(second, (1, 1))
+    folder.read(large, 34)
+    assert first in kept()
+    assert second not in kept()
+    assert len(kept()) == 2
+
+
 def test_file_is_used_again_until_a_picture_changes(large, monkeypatch):
     folder.read(large, 32)
     [path] = kept()

@@ -221,6 +221,7 @@ def test_settings_that_make_no_network(name, settings, message):
         network(name)((64, 64, 3), 2, **settings)
 
 
-def test_files_of_helpers_are_no_networks():
-    with pytest.raises(UsageError, match="no function"):
-        network("mobilenet_v2._block")
+@pytest.mark.parametrize("name", ["mobilenet_v2._block", "vgg16.vgg16_features", "blocks.activated", "vgg17.vgg16"])
+def test_helpers_are_no_networks(name):
+    with pytest.raises(UsageError, match=r"no .* in kerasexp\.models\..* Valid: alexnet\.alexnet, .*vgg16\.vgg16\.$"):
+        network(name)

@@ -8,8 +8,7 @@ import resource
 import numpy as np
 import pytest
 
-from kerasexp.errors import UsageError
-from kerasexp.training.cache import FeatureCache, NoRoom, disk_bound
+from kerasexp.training.cache import FeatureCache, NoRoom
 
 
 def fill(cache, key, rows=10, width=1000, seen=None, fail_after=None):
@@ -77,9 +76,3 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert cache.entries() == []
-
-
-def test_a_bound_that_is_no_number_is_refused(monkeypatch):
-    monkeypatch.setenv("KERASEXP_CACHE_GB", "much")
-    with pytest.raises(UsageError, match="KERASEXP_CACHE_GB: expected gigabytes"):
-        disk_bound()

@@ -126,11 +126,13 @@ def test_a_complete_run_is_left_as_it_is(uninterrupted):
     assert uninterrupted.path("manifest.json").read_bytes() == before
 
 
-def test_stopped_by_time_and_resumed(tmp_path, uninterrupted):
+def test_stopped_by_time_before_its_first_step_and_resumed(tmp_path, uninterrupted, capsys):
     run = kerasexp.train("kmnist_cnn", out=tmp_path, max_time=0.001, **ARGUMENTS)
     assert run.manifest["status"] == "stopped"
     assert run.manifest["stop_reason"] == "the time limit"
-    assert run.path("report.html").exists()
+    assert "The time was up before the first step" in capsys.readouterr().err
+    assert not run.path("metrics.json").exists()
+    assert not run.path("report.html").exists()
     kerasexp.resume(run)
     assert_equal_runs(run, uninterrupted)
 

@@ -19,12 +19,15 @@ WIDE = 20  # the largest value over the smallest, from which an axis is logarith
 
 
 @drawn
-def f1_beside(per_class: Sequence[Mapping[str, Any]], published: Sequence[float | None]) -> Figure:
+def f1_beside(
+    per_class: Sequence[Mapping[str, Any]], published: Sequence[float | None], comparable: bool = True
+) -> Figure:
     """F1 of each class as a bar with its interval, the published one below it.
 
     Args:
         per_class: `per_class` of `metrics.json`.
         published: one per class, from 0 to 1; None where there is none.
+        comparable: whether ours and theirs come from the same experiment; the legend says so if they do not.
     """
     figure, ax = axes(height=0.9 + 0.42 * len(per_class))
     rows = np.arange(len(per_class))
@@ -34,7 +37,8 @@ def f1_beside(per_class: Sequence[Mapping[str, Any]], published: Sequence[float 
     errors = [np.maximum(values - low, 0), np.maximum(high - values, 0)]
     ax.errorbar(values, rows - 0.2, xerr=errors, fmt="none", ecolor=INK, elinewidth=1.1, capsize=2)
     theirs = np.array([np.nan if value is None else value for value in published])
-    ax.barh(rows + 0.2, theirs, height=0.36, color=ORANGE, alpha=0.55, label="published")
+    name = "published" if comparable else "published, not comparable"
+    ax.barh(rows + 0.2, theirs, height=0.36, color=ORANGE, alpha=0.55, label=name)
     for row, (ours, other) in enumerate(zip(values, theirs, strict=True)):
         ax.text(1.03, row - 0.2, f"{ours:.3f}", va="center_baseline", fontsize=8)
         if not np.isnan(other):

@@ -38,6 +38,7 @@ def test_f1_stands_beside_the_published_where_there_is_one() -> None:
     ours, theirs = (container.patches for container in figure.axes[0].containers if hasattr(container, "patches"))
     assert [bar.get_width() for bar in ours] == [0.5] * 3
     assert [bar.get_width() for bar in theirs][::2] == [0.25, 0.0]
+    assert "published, not comparable" in texts(clusters.f1_beside(per_class, [0.25, None, 0.0], comparable=False))
 
 
 def test_alpha_is_logarithmic_only_where_it_spans_much() -> None:
