@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from kerasexp import files
-from kerasexp.errors import KerasexpError
+from kerasexp.errors import DataError, KerasexpError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,22 +57,16 @@ class FeatureCache:
         self.folder = files.user_cache() / "features" if folder is None else folder
 
     def entries(self) -> list[Entry]:
-        """All entries, the most recently used first."""
+        """All entries, the most recently used first; what another process removes meanwhile is left out."""
         found = []
         for path in self.folder.glob("*/"):
-            about = path / "entry.json"
-            parts = [part for part in path.iterdir() if part.is_file()]
-            what = files.read_json(about)["what"] if about.exists() else "unfinished"
-            used = max((part.stat().st_mtime for part in parts), default=0.0)
-            size = sum(part.stat().st_size for part in parts)
-            found.append(Entry(path.name, what, size, used, (path / "features.npy").exists()))
+            with contextlib.suppress(FileNotFoundError):
+                found.append(_entry(path))
         return sorted(found, key=lambda entry: entry.used, reverse=True)
 
     def clear(self) -> int:
-        """Removes every entry; the bytes that were freed."""
-        freed = sum(entry.size for entry in self.entries())
-        shutil.rmtree(self.folder, ignore_errors=True)
-        return freed
+        """Removes every entry but those that are being computed; the bytes that were freed."""
+        return sum(entry.size for entry in self.entries() if self._remove(entry))
 
     def get(self, key: str) -> np.memmap | None:
         """The array of a whole entry, memory-mapped; None if there is none."""
@@ -104,7 +98,8 @@ class FeatureCache:
             The array, memory-mapped.
 
         Raises:
-            NoRoom: if the array is larger than the bound, or the disk is full.
+            NoRoom: if the array is larger than the bound, other processes are filling the cache, the disk is full, or
+                someone removes the entry meanwhile.
         """
         place = self.folder / key
         row_bytes = int(np.prod(shape[1:])) * np.dtype(dtype).itemsize
@@ -127,14 +122,19 @@ class FeatureCache:
                     file.write(np.ascontiguousarray(block, dtype).data)
                     file.flush()
                 os.fsync(file.fileno())
+                if not os.path.samestat(os.fstat(file.fileno()), (place / "features.part").stat()):
+                    raise FileNotFoundError  # another process has begun anew
                 (place / "features.part").rename(place / "features.npy")
+                filled = self.get(key)
+        except FileNotFoundError:
+            filled = None
         except OSError as error:
             if error.errno not in files.DISK_FULL:
                 raise
             shutil.rmtree(place, ignore_errors=True)
             raise NoRoom(f"the disk is full ({error.strerror}) at {self.folder}") from None
-        filled = self.get(key)
-        assert filled is not None
+        if filled is None:
+            raise NoRoom(f"{place} was removed meanwhile")
         return filled
 
     def _make_room(self, size: int, keep: str) -> None:
@@ -144,10 +144,38 @@ class FeatureCache:
         others = [entry for entry in self.entries() if entry.key != keep]
         total = size + sum(entry.size for entry in others)
         for entry in reversed(others):
-            if total <= bound:
-                return
-            shutil.rmtree(self.folder / entry.key, ignore_errors=True)
-            total -= entry.size
+            if total > bound and self._remove(entry):
+                total -= entry.size
+        if total > bound:
+            raise NoRoom(f"other processes are filling the cache up to its {bound / 1e9:,.1f} GB (KERASEXP_CACHE_GB)")
+
+    def _remove(self, entry: Entry) -> bool:
+        """Removes an entry unless a process is computing it; whether it did."""
+        place = self.folder / entry.key
+        with contextlib.ExitStack() as held:
+            try:
+                file = held.enter_context(open(place / "features.part", "rb"))
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except FileNotFoundError:
+                pass  # whole
+            except OSError:  # being computed, or not ours
+                return False
+            shutil.rmtree(place, ignore_errors=True)
+        return not place.exists()
+
+
+def _entry(path: Path) -> Entry:
+    """What a folder holds now; files that are renamed or removed meanwhile are left out."""
+    parts = []
+    for part in path.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            parts.append(part.stat())
+    what = "unfinished"
+    with contextlib.suppress(DataError):  # not written yet, or no longer there
+        what = files.read_json(path / "entry.json")["what"]
+    used = max((part.st_mtime for part in parts), default=0.0)
+    size = sum(part.st_size for part in parts)
+    return Entry(path.name, what, size, used, (path / "features.npy").exists())
 
 
 def _header(shape: tuple[int, ...], dtype: Any) -> bytes:

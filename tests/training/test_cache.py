@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 
 import numpy as np
 import pytest
 
+from kerasexp import files
 from kerasexp.training.cache import FeatureCache, NoRoom
 
 
@@ -75,4 +77,61 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path):
             fill(cache, "a")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert cache.entries() == []
+
+
+def fill_and_meanwhile(cache, key, meanwhile):
+    """An entry of 40 kB; something happens after its first row."""
+
+    def blocks(first):
+        yield np.zeros((1, 1000), "float32")
+        meanwhile()
+        yield np.ones((9, 1000), "float32")
+
+    return cache.fill(key, "slow", (10, 1000), np.float32, blocks)
+
+
+def test_what_another_process_is_computing_is_neither_evicted_nor_cleared(tmp_path, monkeypatch):
+    """Two openings of one file stand for two processes: the lock tells them apart just so."""
+    monkeypatch.setenv("KERASEXP_CACHE_GB", "0.00006")  # 60 kB: the entry and its first row, and no second entry
+    cache = FeatureCache(tmp_path)
+    fill(cache, "old")
+
+    def meanwhile():
+        fill(cache, "new", width=1200)
+        assert cache.clear() > 48_000
+        assert [entry.key for entry in cache.entries()] == ["slow"]
+        with pytest.raises(NoRoom, match="other processes are filling the cache"):
+            fill(cache, "large", width=1450)
+
+    assert fill_and_meanwhile(cache, "slow", meanwhile).sum() == 9000
+    assert [(entry.key, entry.whole) for entry in cache.entries()] == [("slow", True)]
+
+
+def test_an_entry_that_is_removed_or_begun_anew_meanwhile_has_no_room(tmp_path):
+    cache = FeatureCache(tmp_path)
+    with pytest.raises(NoRoom, match="a was removed meanwhile"):
+        fill_and_meanwhile(cache, "a", lambda: shutil.rmtree(tmp_path / "a"))
+
+    def begin_anew():
+        shutil.rmtree(tmp_path / "a")
+        with pytest.raises(KeyboardInterrupt):
+            fill(cache, "a", fail_after=2)
+
+    with pytest.raises(NoRoom, match="a was removed meanwhile"):
+        fill_and_meanwhile(cache, "a", begin_anew)
+    assert fill(cache, "a")[:, 0].tolist() == list(range(10))
+
+
+def test_what_vanishes_while_it_is_listed_is_no_error(tmp_path, monkeypatch):
+    cache, read_json = FeatureCache(tmp_path), files.read_json
+    for key in "ab":
+        fill(cache, key)
+
+    def late(path):
+        shutil.rmtree(path.parent)
+        return read_json(path)
+
+    monkeypatch.setattr(files, "read_json", late)
+    cache.entries()
     assert cache.entries() == []
