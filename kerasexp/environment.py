@@ -17,6 +17,9 @@ from kerasexp.errors import KerasexpError, UsageError, did_you_mean
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}  # processor flags of units that multiply in bfloat16
+BFLOAT16_OPTION = "auto_mixed_precision_onednn_bfloat16"  # of TensorFlow's graph optimizer
+# of `versions` and `hardware`: what can change the bits of a computation
+DECIDE_BITS = ("tensorflow", "keras", "processor", "threads", "gpu")
 
 
 def start_tensorflow(precision: str = "float32") -> None:
@@ -37,7 +40,13 @@ def start_tensorflow(precision: str = "float32") -> None:
     tf = _tensorflow()
     if precision == "bfloat16" and gpus():
         raise UsageError("bfloat16 runs on the CPU only, and TensorFlow sees a GPU. Use --precision float32.")
-    tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": precision == "bfloat16"})
+    tf.config.optimizer.set_experimental_options({BFLOAT16_OPTION: precision == "bfloat16"})
+
+
+def precision_in_use() -> str:
+    """`float32` or `bfloat16`, as `start_tensorflow` has set it last."""
+    options = _tensorflow().config.optimizer.get_experimental_options()
+    return "bfloat16" if options.get(BFLOAT16_OPTION) else "float32"
 
 
 def resolve_precision(wanted: str) -> str:

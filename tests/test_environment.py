@@ -56,6 +56,7 @@ def test_precision_can_change_within_one_process(tf):
         environment.start_tensorflow(precision)
         options = tf.config.optimizer.get_experimental_options()
         assert options["auto_mixed_precision_onednn_bfloat16"] is (precision == "bfloat16")
+        assert environment.precision_in_use() == precision
 
 
 def test_unknown_precision(tf):

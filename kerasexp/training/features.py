@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasexp import environment
 from kerasexp.config.schema import Augmentation, Stage
 from kerasexp.data.dataset import Dataset, Images, ImagesOnDisk, Split
 from kerasexp.data.pipeline import ordered_batches
@@ -218,7 +219,9 @@ class FrozenPart:
 
     def _digest(self) -> str:
         """Of everything that decides the features, apart from the images."""
-        content = hashlib.sha256(keras.config.dtype_policy().name.encode())
+        known = {**environment.versions(), **environment.hardware()}
+        makers = [environment.precision_in_use(), *(known[key] for key in environment.DECIDE_BITS)]
+        content = hashlib.sha256(json.dumps(makers).encode())
         for layer in self.head.operations:
             config = {key: value for key, value in layer.get_config().items() if key not in ("name", "trainable")}
             content.update(json.dumps([type(layer).__name__, config], sort_keys=True, default=str).encode())

@@ -83,7 +83,7 @@ def _differences(manifest: dict[str, Any], devices: Devices) -> list[str]:
     found = []
     for part, now in (("versions", environment.versions()), ("hardware", environment.hardware())):
         for key, before in manifest[part].items():
-            if key in ("tensorflow", "keras", "processor", "threads", "gpu") and now.get(key) != before:
+            if key in environment.DECIDE_BITS and now.get(key) != before:
                 found.append(f"{key} was {before} and is {now.get(key)} now")
     replicas = (manifest.get("devices") or {}).get("replicas", 1)
     if devices.replicas != replicas:

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from kerasexp import environment
 from kerasexp.config.loading import load_experiment
 from kerasexp.data.pipeline import ordered_batches
 from kerasexp.training.cache import FeatureCache
@@ -86,6 +87,22 @@ def test_other_weights_are_other_features(tmp_path):
     model.get_layer("left").set_weights([weight + 1 for weight in model.get_layer("left").get_weights()])
     said = []
     part(tmp_path, model=model).features_of(dataset, said.append)
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize("differs", ["precision", "tensorflow", "gpu", "threads"])
+def test_what_changes_their_bits_makes_other_features(tmp_path, monkeypatch, differs):
+    """The machine cannot be another one here; the precision can."""
+    dataset, said = small_dataset(), []
+    part(tmp_path).features_of(dataset, unsaid)
+    for name in ("versions", "hardware"):
+        known = getattr(environment, name)()
+        monkeypatch.setattr(environment, name, lambda known=known: {**known, differs: "another"})
+    environment.start_tensorflow("bfloat16" if differs == "precision" else "float32")
+    try:
+        part(tmp_path).features_of(dataset, said.append)
+    finally:
+        environment.start_tensorflow("float32")
     assert len(said) == 2
 
 
