@@ -18,6 +18,8 @@ from kerasexp.config.schema import Stage
 from kerasexp.errors import DataError
 from kerasexp.training.alpha import AlphaSchedule
 
+_COUNTS = ("epoch", "stage")  # columns of whole numbers
+
 
 def keras_callbacks(stage: Stage) -> list[keras.callbacks.Callback]:
     """Early stopping, the plateau rule and the alphas of a stage, with every argument from the configuration."""
@@ -91,6 +93,7 @@ class History:
             rows = read_history(self.csv_path)[:epochs]
             if len(rows) != epochs:
                 raise DataError(f"{self.csv_path} is damaged: {len(rows)} of {epochs} epochs. Start the run again.")
+        self.close()  # what the stage before it wrote with goes on in a removed file
         shutil.rmtree(self.events, ignore_errors=True)
         if not rows:
             self.csv_path.unlink(missing_ok=True)
@@ -116,6 +119,7 @@ class History:
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
+            self._writer = None
 
     def _write_event(self, row: dict[str, float]) -> None:
         if self._writer is None:
@@ -141,7 +145,7 @@ def read_history(path: Path) -> list[dict[str, float]]:
     whole = text[: text.rfind("\n") + 1]
     try:
         return [
-            {name: int(value) if name == "epoch" else float(value) for name, value in row.items()}
+            {name: int(float(value)) if name in _COUNTS else float(value) for name, value in row.items()}
             for row in csv.DictReader(whole.splitlines())
         ]
     except (TypeError, ValueError):

@@ -42,6 +42,20 @@ def test_cut_back_and_continued(history):
     assert events(history.events) == [(tag, step) for tag in tags for step in (1, 2)]
 
 
+def test_a_second_stage_goes_on_in_the_same_events(tmp_path):
+    staged = [{"epoch": row["epoch"], "stage": stage, "loss": 0.5} for row, stage in zip(ROWS, (1, 1, 2), strict=True)]
+    history = History(tmp_path / "history.csv", tmp_path / "events")
+    history.cut_to(0)
+    for row in staged[:2]:
+        history.append(row)
+    history.cut_to(2)  # as the trainer does at the start of every stage
+    history.append(staged[2])
+    history.close()
+    assert events(history.events) == [(tag, step) for tag in ("loss", "stage") for step in (1, 2, 3)]
+    lines = history.csv_path.read_text().splitlines()
+    assert lines[1:] == ["1,1,0.5", "2,1,0.5", "3,2,0.5"]
+
+
 def test_a_last_row_cut_short_by_a_kill_is_left_out(history):
     with history.csv_path.open("a") as file:
         file.write("4,0.1,0.")

@@ -195,6 +195,13 @@ def uninterrupted_clustering(tmp_path_factory):
     return run, train_run(run, dataset)
 
 
+def test_all_stages_of_a_run_are_in_its_events(uninterrupted_clustering):
+    run, _ = uninterrupted_clustering
+    rows = read_history(run.path("history.csv"))
+    assert [row["stage"] for row in rows] == [1, 1, 1, 2, 3, 3]
+    assert {(name, row["epoch"]) for row in rows for name in row if name != "epoch"} == set(events(run))
+
+
 # in the autoencoder; after k-means, before it is saved; while its epoch measures; in the joint training
 @pytest.mark.parametrize(
     "instant",
