@@ -13,6 +13,7 @@ from kerasexp.data.dataset import Split
 from kerasexp.errors import DataError
 from kerasexp.files import file_digest
 
+SMALLER_IMAGES = "Choose smaller images: --set data.image_size=64"
 Arrays = dict[str, tuple[np.ndarray, np.ndarray]]  # part (train, validation, test) -> images, labels
 
 

@@ -283,8 +283,8 @@ def _resized(dataset: Dataset, image_size: int | None, antialias: bool) -> Datas
     parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     found = {part: split for part, split in parts.items() if split is not None}
     count = sum(map(len, found.values()))
-    remedy = "Choose smaller images: --set data.image_size=64"
-    checks.require_memory(count * image_size**2 * dataset.image_shape[2], f"{dataset.name} resized", remedy)
+    size_in_memory = count * image_size**2 * dataset.image_shape[2]
+    checks.require_memory(size_in_memory, f"{dataset.name} resized", checks.SMALLER_IMAGES)
     splits: dict[str, Any] = {
         part: dataclasses.replace(split, x=images.resize(np.asarray(split.x), size, antialias))
         for part, split in found.items()

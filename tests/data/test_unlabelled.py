@@ -40,6 +40,22 @@ def test_what_has_labels_is_left_to_its_readers(tmp_path, images):
     assert load_unlabelled("mnist5k") is None
 
 
+def test_a_name_of_the_catalog_goes_before_a_folder_of_that_name(tmp_path, images, monkeypatch):
+    (tmp_path / "mnist5k").mkdir()
+    Image.fromarray(images[0]).save(tmp_path / "mnist5k" / "0.png")
+    monkeypatch.chdir(tmp_path)
+    assert load_unlabelled("mnist5k") is None
+    assert len(load_unlabelled("./mnist5k").train) == 1
+
+
+def test_what_cannot_be_read_or_is_larger_than_the_memory_is_said(tmp_path, images):
+    with pytest.raises(DataError, match=r"The data set .* cannot be read: .*File name too long"):
+        load_unlabelled(str(tmp_path / f"{'long' * 100}.npz"))
+    np.savez(tmp_path / "some.npz", x=images)
+    with pytest.raises(DataError, match=r"some resized would take 12,000.0 GB in memory.*image_size=64"):
+        load_unlabelled(str(tmp_path / "some.npz"), 1_000_000)
+
+
 def test_parts_of_two_shapes_are_refused(tmp_path, images):
     np.savez(tmp_path / "mixed.npz", x_train=images, x_test=images[:, :4])
     with pytest.raises(DataError, match="one shape"):

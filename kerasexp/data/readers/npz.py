@@ -25,7 +25,7 @@ def read_pairs(paths: Sequence[Path]) -> Arrays:
     """Reads training images, training labels, test images and test labels, in this order, one file each."""
     arrays = []
     for path in paths:
-        content = _load(path)
+        content = load(path)
         if list(content) != ["arr_0"]:
             raise DataError(f"{path} holds {', '.join(content) or 'nothing'}. Expected one array named arr_0.")
         arrays.append(content["arr_0"])
@@ -42,7 +42,7 @@ def read_archive(path: Path) -> tuple[Arrays, tuple[str, ...]]:
     Raises:
         DataError: if the archive is damaged, incomplete or holds pickled objects.
     """
-    content = _load(path)
+    content = load(path)
     missing = [key for key in KEYS if key not in content]
     if missing:
         raise DataError(
@@ -60,7 +60,12 @@ def read_archive(path: Path) -> tuple[Arrays, tuple[str, ...]]:
     return arrays, tuple(names.tolist())
 
 
-def _load(path: Path) -> dict[str, Any]:
+def load(path: Path) -> dict[str, Any]:
+    """Every array of an archive.
+
+    Raises:
+        DataError: if the archive is damaged, holds pickled objects, or is larger than the memory.
+    """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
