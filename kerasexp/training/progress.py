@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from kerasexp.config.schema import Experiment
+from kerasexp.runs import Run
 
 LONG = 3600.0  # seconds from which a published run is worth a warning
 MEASURED = 2.0  # seconds of training after which the first estimate is good enough
@@ -262,6 +263,13 @@ def console_progress() -> Progress:
     if sys.stderr.isatty() and not console.is_dumb_terminal:
         return LiveProgress(console)
     return PlainProgress()
+
+
+def say_difference(run: Run, progress: Progress, difference: str) -> None:
+    """Tells the user and the run's log what is not as it was before a resume."""
+    text = f"The bits may differ from those of an uninterrupted run: {difference}."
+    progress.note(text)
+    run.log(text)
 
 
 def metrics_text(logs: Mapping[str, float]) -> str:

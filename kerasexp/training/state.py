@@ -41,6 +41,8 @@ class Position:
         best_epoch: number of the best epoch of the stage (from 1) by the monitored metric.
         best_value: its value.
         stop_reason: why the stage is over, in words; empty while it is not.
+        cut: the layer up to which the stage trains on features that were computed once; None where every step computes
+            the whole network.
     """
 
     stage: int = 0
@@ -53,6 +55,7 @@ class Position:
     best_epoch: int | None = None
     best_value: float | None = None
     stop_reason: str = ""
+    cut: str | None = None
 
     @property
     def all_epochs(self) -> int:

@@ -31,7 +31,7 @@ from kerasexp.training.features import FrozenPart, obstacle
 from kerasexp.training.interruption import Interruption
 from kerasexp.training.kmeans import place_representatives
 from kerasexp.training.optimizers import build_optimizer
-from kerasexp.training.progress import Progress
+from kerasexp.training.progress import Progress, say_difference
 from kerasexp.training.replicas import Replicas, make_metrics
 from kerasexp.training.shared import SharedAutoencoder
 from kerasexp.training.stages import changing_weights, freeze
@@ -181,10 +181,14 @@ class _Training:
             return "complete"
         changing = changing_weights(self.model, self.experiment.training_stages[: number + 1], self.constant)
         self.best = BestWeights(self.experiment.monitor, changing)
+        cut_before = position.cut
         try:
             self.trained, dataset, augmentation = self._without_frozen_part(stage)
         except Interrupted:
             return self._ended_early()  # nothing of this stage to save; the features that were computed are kept
+        if resumed and position.cut != cut_before:
+            was, now = ("once", "in every step") if cut_before else ("in every step", "once")
+            say_difference(self.run, self.progress, f"the frozen part was computed {was} and is computed {now} now")
         sharing = self.devices.sharing
         images = TrainingImages(
             dataset.train, self.classes, stage.batch_size, self.experiment.seed, augmentation, sharing
@@ -290,6 +294,7 @@ class _Training:
                 reason = f"no room for the features: {error}"
                 self.progress.note(f"Every epoch computes the frozen part again: {error}.")
         self.devices.agree({"use of the feature cache": cut})
+        self.position.cut = cut
         self._describe(stage, feature_cache={"used": not reason, "reason": reason, "cut": cut})
         return trained, dataset, augmentation
 

@@ -9,7 +9,7 @@ from typing import Any
 from kerasexp import environment
 from kerasexp.runs import Run, open_run
 from kerasexp.training.devices import Devices, parse_devices, read_cluster, start_devices
-from kerasexp.training.progress import Progress, console_progress
+from kerasexp.training.progress import Progress, console_progress, say_difference
 
 
 def resume(
@@ -71,8 +71,7 @@ def resume(
         if not used.is_chief:
             assist(experiment, dataset, manifest.get("pretrained", {}), used, progress, begun=run)
         for difference in _differences(manifest, used):
-            progress.note(f"The bits may differ from those of an uninterrupted run: {difference}.")
-            run.log(f"resumed elsewhere: {difference}")
+            say_difference(run, progress, difference)
         run.update_manifest(devices=used.describe())
         execute(run, experiment, dataset, progress, max_time, devices=used)
     return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 import kerasexp
 from kerasexp import files
+from kerasexp.config.loading import load_experiment
 from kerasexp.models.saved import load_model
 from kerasexp.runs import Run, open_run
 from kerasexp.training import trainer
@@ -174,11 +176,15 @@ class Killed(BaseException):
 
 
 class KillingProgress(Progress):
-    """Kills the training after a step, before the state of that step is saved."""
+    """Writes down what it is told; kills the training after a step, before the state of that step is saved."""
 
     def __init__(self, stage: int, epoch: int, step: int):
         self.instant = (stage, epoch, step)
         self.stage = -1
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
 
     def started(self, *arguments, **settings):
         self.stage += 1
@@ -232,3 +238,24 @@ def test_a_deep_k_means_killed_and_resumed(instant, tmp_path, monkeypatch, unint
     assert histories[0] == histories[1]
     before = [files.read_npz(one.path("before_joint.npz")) for one in (run, expected_run)]
     assert all(np.array_equal(before[0][name], before[1][name]) for name in ("embedding", "representatives"))
+
+
+def test_a_run_on_features_that_goes_on_without_them_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(trainer, "SECONDS_PER_CALL", 0.0)
+    config = ["trainable_from=dense1", "epochs=2", "batch_size=32", "save_seconds=0", "early_stopping=null"]
+    experiment = load_experiment("kmnist_cnn", overrides=[*config, "reduce_learning_rate=null"])
+    dataset = digits()
+    run = made_run(experiment, dataset, tmp_path)
+    for instant in ((0, 0, 3), (0, 1, 2)):
+        progress = KillingProgress(*instant)
+        with pytest.raises(Killed):
+            trainer.train(run, experiment, dataset, progress)
+    assert progress.notes == []  # it found the features again
+    monkeypatch.setenv("KERASEXP_CACHE_GB", "0")
+    (tmp_path / "kerasexp" / "features").rename(tmp_path / "gone")
+    progress = KillingProgress(0, 9, 9)
+    assert trainer.train(run, experiment, dataset, progress).status == "complete"
+    text = "The bits may differ .*: the frozen part was computed once and is computed in every step now"
+    assert re.search(text, progress.notes[-1])
+    assert re.search(text, run.path("run.log").read_text())
