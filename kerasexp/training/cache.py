@@ -83,6 +83,7 @@ class FeatureCache:
         what: str,
         shape: tuple[int, ...],
         dtype: Any,
+        block: int,
         blocks: Callable[[int], Iterator[np.ndarray]],
     ) -> np.memmap:
         """Computes an entry, or goes on where a killed process stopped.
@@ -92,6 +93,8 @@ class FeatureCache:
             what: what it holds, in words.
             shape: of the whole array.
             dtype: of the array.
+            block: rows in a block. Rows are computed in the same blocks after a kill, since the bits of a row may
+                depend on how many are computed with it.
             blocks: the rows of the array from a given row on, block by block.
 
         Returns:
@@ -113,13 +116,14 @@ class FeatureCache:
                     return done
                 files.write_json(place / "entry.json", {"what": what, "shape": list(shape)})
                 header = _header(shape, dtype)
-                rows = max(0, file.tell() - len(header)) // row_bytes
+                there = os.fstat(file.fileno()).st_size - len(header)
+                rows = max(0, there) // row_bytes // block * block
                 file.truncate(len(header) + rows * row_bytes if rows else 0)
                 if not rows:
                     file.write(header)
-                for block in blocks(rows):
+                for computed in blocks(rows):
                     # written, not mapped: a full disk must end in an error, not in a signal
-                    file.write(np.ascontiguousarray(block, dtype).data)
+                    file.write(np.ascontiguousarray(computed, dtype).data)
                     file.flush()
                 os.fsync(file.fileno())
                 if not os.path.samestat(os.fstat(file.fileno()), (place / "features.part").stat()):

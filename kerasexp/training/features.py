@@ -215,7 +215,8 @@ class FrozenPart:
                     left = (said - began) / (done - first) * (count - done)
                     say(f"  {done:,} of {count:,}, about {duration(left)} left")
 
-        return self.cache.fill(key, f"{what}: {shape} after {self.cut}", shape, dtype, features)
+        description = f"{what}: {shape} after {self.cut}"
+        return self.cache.fill(key, description, shape, dtype, self._block_images(), features)
 
     def _digest(self) -> str:
         """Of everything that decides the features, apart from the images."""

@@ -13,7 +13,7 @@ from kerasexp.training.cache import FeatureCache
 def test_listed_and_cleared(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     blocks = iter([np.ones((4, 8), "float32")])
-    FeatureCache().fill("0a1b", "test images: (4, 8) after features", (4, 8), np.float32, lambda first: blocks)
+    FeatureCache().fill("0a1b", "test images: (4, 8) after features", (4, 8), np.float32, 4, lambda first: blocks)
     images = tmp_path / "kerasexp" / "images"
     images.mkdir()
     np.save(images / "9f8e.npy", np.zeros((2, 3), "uint8"))

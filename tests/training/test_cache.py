@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from kerasexp import files
 from kerasexp.training.cache import FeatureCache, NoRoom
 
 
-def fill(cache, key, rows=10, width=1000, seen=None, fail_after=None):
+def fill(cache, key, rows=10, width=1000, seen=None, fail_after=None, block=1):
     def blocks(first):
         for row in range(first, rows):
             if row == fail_after:
@@ -22,7 +24,7 @@ def fill(cache, key, rows=10, width=1000, seen=None, fail_after=None):
                 seen.append(row)
             yield np.full((1, width), row, "float32")
 
-    return cache.fill(key, f"entry {key}", (rows, width), np.float32, blocks)
+    return cache.fill(key, f"entry {key}", (rows, width), np.float32, block, blocks)
 
 
 def test_what_was_filled_is_there_again(tmp_path):
@@ -47,6 +49,33 @@ def test_a_killed_computation_goes_on_where_it_stopped(tmp_path):
     filled = fill(cache, "a", seen=seen)
     assert seen == [6, 7, 8, 9]
     assert filled[:, 0].tolist() == list(range(10))
+
+
+def test_it_goes_on_with_a_whole_block(tmp_path):
+    """The bits of a row may depend on how many rows are computed with it."""
+    cache, seen = FeatureCache(tmp_path), []
+    with pytest.raises(KeyboardInterrupt):
+        fill(cache, "a", fail_after=6)
+    filled = fill(cache, "a", seen=seen, block=4)
+    assert seen == [4, 5, 6, 7, 8, 9]
+    assert filled[:, 0].tolist() == list(range(10))
+
+
+def test_who_waited_goes_on_where_the_first_was_killed(tmp_path):
+    """A thread stands for the process that waits: it opens the file before the first has written anything."""
+    cache, seen = FeatureCache(tmp_path), []
+    second = threading.Thread(target=fill, args=(cache, "a"), kwargs={"seen": seen})
+
+    def blocks(first):
+        second.start()
+        time.sleep(0.3)
+        yield np.zeros((6, 1000), "float32")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.fill("a", "killed", (10, 1000), np.float32, 1, blocks)
+    second.join()
+    assert seen == [6, 7, 8, 9]
 
 
 def test_the_least_recently_used_goes_first(tmp_path, monkeypatch):
@@ -88,7 +117,7 @@ def fill_and_meanwhile(cache, key, meanwhile):
         meanwhile()
         yield np.ones((9, 1000), "float32")
 
-    return cache.fill(key, "slow", (10, 1000), np.float32, blocks)
+    return cache.fill(key, "slow", (10, 1000), np.float32, 1, blocks)
 
 
 def test_what_another_process_is_computing_is_neither_evicted_nor_cleared(tmp_path, monkeypatch):
