@@ -283,10 +283,11 @@ def _walk(content: Any, path: Sequence[str]) -> Any:
 
 
 def _column(row: Mapping[str, float], name: str) -> float | None:
-    """A value of one epoch; the gaps are validation minus training."""
+    """A value of one epoch, None where it was not measured; the gaps are validation minus training."""
     pairs = {"gap": ("val_loss", "loss"), "accuracy_gap": ("val_accuracy", "accuracy")}
     if name not in pairs:
-        return row.get(name)
+        value = row.get(name)
+        return None if value is None or math.isnan(value) else value
     validation, training = (row.get(column) for column in pairs[name])
     return None if validation is None or training is None else validation - training
 

@@ -49,5 +49,9 @@ class AlphaSchedule(keras.callbacks.Callback):
         self.growth = growth
         self.epochs_each = epochs_each
 
+    def value(self, epoch: int) -> float:
+        """Alpha in an epoch, counted from 0."""
+        return alphas(self.first, self.growth, epoch // self.epochs_each + 1)[-1]
+
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self.model.alpha.assign(alphas(self.first, self.growth, epoch // self.epochs_each + 1)[-1])
+        self.model.alpha.assign(self.value(epoch))

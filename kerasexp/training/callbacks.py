@@ -104,7 +104,7 @@ class History:
             self._write_event(row)
 
     def append(self, row: dict[str, float]) -> None:
-        """Adds a finished epoch; `row["epoch"]` counts from 1."""
+        """Adds a finished epoch; `row["epoch"]` counts from 1, and what was not measured is NaN."""
         new = not self.csv_path.exists()
         with self.csv_path.open("a", encoding="utf-8") as file:
             if new:
@@ -126,7 +126,7 @@ class History:
             self._writer = tf.summary.create_file_writer(str(self.events))
         with self._writer.as_default(step=int(row["epoch"])):
             for name, value in row.items():
-                if name != "epoch":
+                if name != "epoch" and not math.isnan(value):
                     tf.summary.scalar(name, value)
         self._writer.flush()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ class SharedAutoencoder:
         """Puts the kept weights into the autoencoder of a freshly built network.
 
         Returns:
-            The epochs that made them, or None where there are none, or what is there is damaged.
+            The epochs that made them, or None where there are none, or what is there is damaged. Their clustering
+            losses are NaN: they stand on the alpha and the clusters of the run that kept them.
         """
         if not self.path.exists():
             return None
@@ -69,4 +71,5 @@ class SharedAutoencoder:
         for number, weight in enumerate(model.autoencoder_weights):
             weight.assign(kept[str(number)])
         columns = kept["columns"].tolist()
-        return [dict(zip(columns, row, strict=True)) for row in kept["history"].tolist()]
+        rows = [dict(zip(columns, row, strict=True)) for row in kept["history"].tolist()]
+        return [row | dict.fromkeys(row.keys() & {"clustering_loss", "val_clustering_loss"}, math.nan) for row in rows]

@@ -35,8 +35,9 @@ class Position:
         earlier_epochs: finished epochs of the stages before.
         epoch: finished epochs of the stage.
         step: finished steps of the current epoch; all of them while the epoch is trained but not yet validated.
-        images_seen: image passes so far, over all stages.
-        seconds: wall time of the training so far, over all processes.
+        images_seen: image passes so far, over all stages; those of a stage taken over from another run are counted.
+        seconds: wall time of the training so far, over all processes; a stage taken over counts with what it took
+            there.
         epoch_seconds: the part of it that belongs to the current epoch.
         best_epoch: number of the best epoch of the stage (from 1) by the monitored metric.
         best_value: its value.

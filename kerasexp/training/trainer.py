@@ -24,6 +24,7 @@ from kerasexp.errors import Interrupted, KerasexpError, WorkerLost
 from kerasexp.models import prediction_batch
 from kerasexp.models.deep_kmeans import DeepKMeans
 from kerasexp.runs import Run
+from kerasexp.training.alpha import AlphaSchedule
 from kerasexp.training.cache import NoRoom
 from kerasexp.training.callbacks import BestWeights, History, keras_callbacks
 from kerasexp.training.devices import Devices
@@ -252,13 +253,17 @@ class _Training:
         rows = shared.take(self.model)
         if rows is None:
             return False
-        position = self.position
+        position, took = self.position, 0.0
+        alpha = next(watcher for watcher in keras_callbacks(stage) if isinstance(watcher, AlphaSchedule))
         self.progress.note(f"The autoencoder of {len(rows)} epochs is taken from an earlier run: {shared.path}")
         self.history.cut_to(position.earlier_epochs)
         for row in rows:
             position.epoch += 1
-            self.history.append({**row, "epoch": position.all_epochs})
-        self._describe(stage, taken=True)
+            position.images_seen += len(self.dataset.train) * max(1, self.experiment.augmentation.copies)
+            took += row["seconds"]
+            self.history.append({**row, **self._numbers(), "alpha": alpha.value(position.epoch - 1)})
+        position.seconds += took  # what the result cost, whoever paid it
+        self._describe(stage, taken=True, seconds=round(took, 3))
         return True
 
     def _solve(self, stage: Stage, split: Split) -> None:
@@ -358,12 +363,14 @@ class _Training:
         if self.best.is_better(logs, position.best_value):
             position.best_epoch, position.best_value = position.epoch, logs[self.best.monitor]
             self.best.remember()
-        stage = {"stage": position.stage + 1} if self.experiment.stages else {}
-        self.history.append(
-            {"epoch": position.all_epochs, **stage, **logs, "seconds": round(position.epoch_seconds, 3)}
-        )
+        self.history.append({**self._numbers(), **logs, "seconds": round(position.epoch_seconds, 3)})
         self.progress.epoch_ended(position.epoch - 1, logs, position.epoch_seconds)
         position.epoch_seconds = 0.0
+
+    def _numbers(self) -> dict[str, int]:
+        """How the history counts the epoch that has just been finished."""
+        stage = {"stage": self.position.stage + 1} if self.experiment.stages else {}
+        return {"epoch": self.position.all_epochs, **stage}
 
     def _logs(self) -> dict[str, float]:
         return {name: float(value) for name, value in self.trained.get_metrics_result().items()}
