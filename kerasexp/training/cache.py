@@ -69,13 +69,15 @@ class FeatureCache:
         return sum(entry.size for entry in self.entries() if self._remove(entry))
 
     def get(self, key: str) -> np.memmap | None:
-        """The array of a whole entry, memory-mapped; None if there is none."""
+        """The array of a whole entry, memory-mapped; None if there is none, or a damaged one, which `fill` replaces."""
         path = self.folder / key / "features.npy"
-        if not path.exists():
+        try:
+            features = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (FileNotFoundError, EOFError, ValueError):
             return None
         with contextlib.suppress(OSError):  # a read-only cache serves as well
             os.utime(path)
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        return features
 
     def fill(
         self,

@@ -237,9 +237,10 @@ class StateFolder:
             path.unlink()
 
     def _best_weights(self, position: Position) -> list[np.ndarray] | None:
-        best_file = self._best_file(position)
-        if not best_file.exists():
+        if position.best_epoch is None:
             return None
+        best_file = self._best_file(position)
+        _require(best_file)
         best = files.read_npz(best_file)
         return [best[str(i)] for i in range(len(best))]
 
@@ -249,10 +250,16 @@ class StateFolder:
 
 def _verified(generation: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The description and the arrays of a generation whose checksum matches."""
-    content = files.read_json(generation / "state.json")
-    if files.file_digest(generation / "variables.npz") != content["sha256"]:
-        raise DataError(f"{generation / 'variables.npz'} is damaged: its checksum does not match. Start the run again.")
-    return content, files.read_npz(generation / "variables.npz")
+    content, variables = files.read_json(generation / "state.json"), generation / "variables.npz"
+    _require(variables)
+    if files.file_digest(variables) != content["sha256"]:
+        raise DataError(f"{variables} is damaged: its checksum does not match. Start the run again.")
+    return content, files.read_npz(variables)
+
+
+def _require(path: Path) -> None:
+    if not path.exists():
+        raise DataError(f"{path} is missing: the saved state is damaged. Start the run again.")
 
 
 def _counters(callback: Any) -> dict[str, Any]:

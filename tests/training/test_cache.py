@@ -78,6 +78,15 @@ def test_who_waited_goes_on_where_the_first_was_killed(tmp_path):
     assert seen == [6, 7, 8, 9]
 
 
+@pytest.mark.parametrize("size", [0, 60, 2000])
+def test_a_damaged_entry_is_computed_again(tmp_path, size):
+    cache, seen = FeatureCache(tmp_path), []
+    fill(cache, "a")
+    os.truncate(tmp_path / "a" / "features.npy", size)
+    assert cache.get("a") is None
+    assert fill(cache, "a", seen=seen)[:, 0].tolist() == seen == list(range(10))
+
+
 def test_the_least_recently_used_goes_first(tmp_path, monkeypatch):
     monkeypatch.setenv("KERASEXP_CACHE_GB", "0.0001")  # 100 kB: two entries of 40 kB
     cache = FeatureCache(tmp_path)

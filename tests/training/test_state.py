@@ -95,6 +95,16 @@ def test_a_damaged_state_is_refused(state):
         state.restore(variables_of(small_model()), [])
 
 
+def test_a_state_that_lacks_a_file_is_refused(state):
+    position = Position(epoch=1, best_epoch=1, best_value=0.5)
+    state.save(variables_of(small_model()), [], position, [np.ones(2)])
+    for name in ("best-0-000001.npz", "000001/variables.npz"):
+        (state.folder / name).unlink()
+        for read in (state.weights, lambda: state.restore(variables_of(small_model()), [])):
+            with pytest.raises(DataError, match=f"{name} is missing: the saved state is damaged"):
+                read()
+
+
 def test_the_state_of_another_network_is_refused(state):
     state.save(variables_of(small_model()), [], Position(epoch=1), None)
     with pytest.raises(DataError, match="belongs to another network"):
