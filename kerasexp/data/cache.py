@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import math
@@ -64,7 +65,8 @@ def kept_images(
         if images is None:
             raise DataError(f"{path} was written and cannot be read. Remove it and try again.")
     else:
-        os.utime(path)
+        with contextlib.suppress(OSError):  # a read-only cache serves as well
+            os.utime(path)
     return images
 
 

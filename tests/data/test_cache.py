@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
@@ -70,6 +71,16 @@ def test_file_is_used_again_until_a_picture_changes(large, monkeypatch):
     assert kept() == [path]
     assert path.stat().st_mtime > 1  # its last use
     monkeypatch.undo()
+
+
+def test_file_in_a_read_only_cache_is_used(large, monkeypatch):
+    expected = np.array(folder.read(large, 32).arrays["train"][0])
+
+    def refused(path):
+        raise OSError(errno.EROFS, "Read-only file system", path)
+
+    monkeypatch.setattr(os, "utime", refused)  # root is not refused by file modes
+    assert (folder.read(large, 32).arrays["train"][0] == expected).all()
 
 
 def test_changed_picture_makes_a_new_file(large):
