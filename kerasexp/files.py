@@ -62,7 +62,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Yields a path beside `path` for a new folder; takes the place of the one at `path` at the end if nothing failed.
 
-    A crash leaves the old folder, the new one, or for an instant none; never half of one.
+    A crash leaves the old folder or the new one, never half of one; between the two renames the old one lies beside
+    `path` as `.NAME.PID.old`. If the second rename fails, it is put back.
     """
     path = Path(path)
     beside, old = (path.with_name(f".{path.name}.{os.getpid()}.{part}") for part in ("part", "old"))
@@ -74,10 +75,15 @@ def replacing_folder(path: Path) -> Iterator[Path]:
                     os.fsync(content.fileno())
         if path.exists():
             path.rename(old)
-        beside.rename(path)
+        try:
+            beside.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -22,6 +22,18 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_folder_is_replaced_or_stays(tmp_path):
+    path = tmp_path / "folder"
+    for text in ("old", "new"):
+        with files.replacing_folder(path) as beside:
+            beside.mkdir()
+            (beside / "a.txt").write_text(text)
+    with pytest.raises(FileNotFoundError), files.replacing_folder(path):
+        pass  # nothing is written, so the second rename fails
+    assert (path / "a.txt").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_npz_round_trip(tmp_path):
     files.write_npz(tmp_path / "a.npz", x=np.arange(3), y=np.eye(2))
     assert files.read_npz(tmp_path / "a.npz")["x"].tolist() == [0, 1, 2]
