@@ -88,12 +88,13 @@ class Run:
                 f"{self.folder} cannot be written to: {error.strerror}. Make it writable or copy it."
             ) from None
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(
+                    f"{self.folder} is locked: another kerasexp process is working on it. Wait for it."
+                ) from None
             yield
-        except BlockingIOError:
-            raise UsageError(
-                f"{self.folder} is locked: another kerasexp process is working on it. Wait for it."
-            ) from None
         finally:
             os.close(file)
 

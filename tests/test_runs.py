@@ -80,6 +80,11 @@ def test_a_locked_run_is_refused(run):
         pass
 
 
+def test_only_the_lock_is_told_as_locked(run):
+    with pytest.raises(BlockingIOError), run.locked():
+        raise BlockingIOError
+
+
 def test_an_unwritable_place_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="Choose another folder with --out"):
