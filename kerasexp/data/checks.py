@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from kerasexp import environment
 from kerasexp.data.catalog import Entry, OriginalFile
 from kerasexp.data.dataset import Split
 from kerasexp.errors import DataError
@@ -35,15 +35,15 @@ def verify_original(path: Path, original: OriginalFile) -> None:
 
 
 def require_memory(size: int, what: str, remedy: str) -> None:
-    """Refuses `size` bytes that exceed the machine's memory, before anything is allocated.
+    """Refuses `size` bytes that exceed the memory that this process may use, before anything is allocated.
 
     Raises:
         DataError: with `what` needs the memory and the `remedy`.
     """
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if size > memory:
+    memory = environment.memory()
+    if memory is not None and size > memory:
         needed, there = (f"{amount / 1e9:,.1f} GB" for amount in (size, memory))
-        raise DataError(f"{what} would take {needed} in memory; this machine has {there}. {remedy}")
+        raise DataError(f"{what} would take {needed} in memory; there is {there} here. {remedy}")
 
 
 def checked_splits(arrays: Arrays, class_names: Sequence[str], where: str) -> dict[str, Split]:

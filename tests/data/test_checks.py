@@ -7,6 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from kerasexp import environment
 from kerasexp.data.catalog import OriginalFile
 from kerasexp.data.checks import checked_splits, require_memory, verify_original
 from kerasexp.errors import DataError
@@ -142,5 +143,13 @@ def test_flipped_bit_is_found(original):
 
 
 def test_memory_that_no_machine_has():
-    with pytest.raises(DataError, match=r"it would take 1,000,000.0 GB in memory; this machine has .* Do less"):
+    with pytest.raises(DataError, match=r"it would take 1,000,000.0 GB in memory; there is .* here\. Do less"):
         require_memory(10**15, "it", "Do less.")
+
+
+def test_memory_that_the_container_does_not_give(monkeypatch):
+    texts = {"/sys/fs/cgroup/memory.max": "1000000000\n"}
+    monkeypatch.setattr(environment, "_read", lambda path: texts.get(path, ""))
+    require_memory(10**9, "it", "Do less.")
+    with pytest.raises(DataError, match=r"it would take 1\.1 GB in memory; there is 1\.0 GB here"):
+        require_memory(11 * 10**8, "it", "Do less.")
