@@ -20,7 +20,7 @@ from kerasexp.published.claim import Claim, Contrast
 from kerasexp.published.claims import published_number
 from kerasexp.published.pairing import paired_interval
 from kerasexp.published.results import Results
-from kerasexp.published.verdicts import ENOUGH_SEEDS, Verdict, provisional, too_few
+from kerasexp.published.verdicts import ENOUGH_SEEDS, ROUNDING, Verdict, provisional, too_few
 
 Runs = Mapping[str, Sequence[Results]]
 _SHARES = ("accuracy", "f1", "recall", "precision", "nmi", "ari", "purity", "share")
@@ -34,9 +34,11 @@ class Difference:
     Attributes:
         first, second: the models.
         value: mean of the first minus mean of the second.
-        interval: 95 % interval of it; None where too few seeds say nothing of it.
+        interval: 95 % interval of it, without width only where it is measured without error; None where nothing
+            says how far it may be off.
         freedom: degrees of freedom of the interval; None where it is of the images.
         one_run: how far a single pair of runs may lie from it; None below three seeds.
+        missing: without an interval, what would give one.
     """
 
     first: str
@@ -45,6 +47,7 @@ class Difference:
     interval: Interval | None
     freedom: int | None = None
     one_run: float | None = None
+    missing: str = ""
 
     def is_below(self, limit: float, among: int) -> bool:
         """Whether it surely lies below the limit, though it is the lowest of several (Bonferroni)."""
@@ -151,8 +154,9 @@ def difference(metric: str, first: str, second: str, runs: Runs) -> Difference |
     """How far one model lies above another in a metric; None if a run of either lacks it.
 
     From three seeds of each on, the interval is that of the mean difference: of the pairs with equal seeds, or of the
-    two means (Welch) where fewer than three seeds are shared. Below three seeds it is the sampling error of the test
-    images, paired where both models were tested on the same.
+    two means (Welch) where fewer than three seeds are shared or the pairs differ by the same. Below three seeds it is
+    the sampling error of the test images, paired where both models were tested on the same. So it is where every seed
+    gave the same numbers: that shows no spread, and is no proof that there is none.
 
     Args:
         metric: as in `Results.value`.
@@ -168,10 +172,10 @@ def difference(metric: str, first: str, second: str, runs: Runs) -> Difference |
     if metric.startswith(_EXACT):
         return Difference(first, second, value, (value, value))
     if metric.split("@")[0].removeprefix("history.") == "seconds" and len(_machines(first, second, runs)) > 1:
-        return Difference(first, second, value, None)
+        return Difference(first, second, value, None, missing="on different machines")
     shared = sorted(one.keys() & other.keys())
-    if len(shared) >= ENOUGH_SEEDS:
-        pairs = np.array([one[seed] - other[seed] for seed in shared])
+    pairs = np.array([one[seed] - other[seed] for seed in shared])
+    if len(shared) >= ENOUGH_SEEDS and pairs.std() > ROUNDING:
         deviation, freedom = float(pairs.std(ddof=1)), len(shared) - 1
         value, error = float(pairs.mean()), deviation / math.sqrt(len(shared))
         one_run = prediction_half_width(deviation, len(shared))
@@ -183,9 +187,18 @@ def difference(metric: str, first: str, second: str, runs: Runs) -> Difference |
         freedom = max(1, math.floor(error**4 / weights)) if weights else 1
         one_run = float(special.stdtrit(freedom, 0.975)) * math.sqrt(sum(variances))
     else:
-        return Difference(first, second, value, _of_images(metric, value, runs[first], runs[second]))
+        return _over_images(metric, first, second, value, runs, f"needs {ENOUGH_SEEDS} seeds")
+    if error < ROUNDING:
+        return _over_images(metric, first, second, value, runs, "the same in every seed")
     half = float(special.stdtrit(freedom, 0.975)) * error
     return Difference(first, second, value, (value - half, value + half), freedom, one_run)
+
+
+def _over_images(metric: str, first: str, second: str, value: float, runs: Runs, missing: str) -> Difference:
+    interval = _of_images(metric, value, runs[first], runs[second])
+    if interval is None or interval[0] == interval[1]:
+        return Difference(first, second, value, None, missing=missing)
+    return Difference(first, second, value, interval)
 
 
 def _of_images(metric: str, value: float, first: Sequence[Results], second: Sequence[Results]) -> Interval | None:
@@ -233,8 +246,7 @@ def _missing(contrast: Contrast, runs: Runs) -> str:
 def _shown(contrast: Contrast, one: Difference) -> str:
     words = f"{one.first} minus {one.second} {_amount(contrast.metric, one.value)}"
     if one.interval is None:
-        why = "" if one.one_run else f", needs {ENOUGH_SEEDS} seeds"
-        return words + (", on different machines" if "seconds" in contrast.metric else why)
+        return f"{words}, {one.missing}"
     if one.interval[0] == one.interval[1]:
         return words
     low, high = (_amount(contrast.metric, bound).removesuffix(" pp") for bound in one.interval)

@@ -52,6 +52,21 @@ def test_the_interval_of_an_accuracy_is_that_of_the_discordant_images(
     assert found[1] == pytest.approx((value - half, value + half), abs=0.1 * half)
 
 
+@pytest.mark.parametrize(("only_first", "significant"), [(0, False), (4, False), (6, True)])
+def test_few_images_apart_are_no_sure_difference(tmp_path: Path, only_first: int, significant: bool) -> None:
+    """McNemar's p is 1 of none, 0.125 of four, and 0.031 of six."""
+    first = np.arange(N) % 4
+    first[:50] += 1  # wrong in both
+    first %= 4
+    second = first.copy()
+    second[100 : 100 + only_first] = (second[100 : 100 + only_first] + 1) % 4
+    found = paired_interval("test.accuracy", _run(tmp_path / "a", first), _run(tmp_path / "b", second))
+    assert found is not None
+    assert found[0] == pytest.approx(only_first / N)
+    assert (found[1][0] > 0) == significant
+    assert found[1][1] > only_first / N
+
+
 def test_macro_f1_and_images_in_another_order(tmp_path: Path, predictions: tuple[np.ndarray, np.ndarray]) -> None:
     first, second = predictions
     order = np.random.default_rng(1).permutation(N)

@@ -124,7 +124,24 @@ def test_the_lowest_of_many_differences_must_be_surely_below() -> None:
     others = {f"c{k}": _runs(0.5, 0.5, 0.5) for k in range(9)}
     assert judge_several(_claim(_greater("b", "a")), runs).status == "not reproduced"
     assert judge_several(_claim(_greater("b", ["a", *others])), {**runs, **others}).status == "cannot tell"
-    assert judge_several(_claim(_greater("a", "a")), runs).status == "not reproduced"  # equal in every seed
+
+
+def test_what_is_the_same_in_every_seed_is_no_exact_knowledge() -> None:
+    runs = {"a": _runs(0.90, 0.90, 0.90), "b": _runs(0.80, 0.80, 0.80)}
+    for groups in (("a", "a"), ("a", "b"), ("b", "a")):
+        verdict = judge_several(_claim(_greater(*groups)), runs)
+        assert (verdict.status, verdict.reason.endswith(", the same in every seed")) == ("cannot tell", True)
+    known = {"a": _runs(0.90, 0.90, 0.90, n=1000), "b": _runs(0.80, 0.80, 0.80, n=1000)}
+    found = difference("test.accuracy", "a", "b", known)
+    assert found is not None
+    assert found.interval == pytest.approx(newcombe(900, 1000, 800, 1000))
+    assert judge_several(_claim(_greater("a", "b")), known).status == "reproduced"
+    # the pairs differ by the same, the seeds do not: two means of variance 0.0001 / 3 each, t(4) = 2.776445
+    runs = {"a": _runs(0.90, 0.91, 0.92), "b": _runs(0.80, 0.81, 0.82)}
+    found = difference("test.accuracy", "a", "b", runs)
+    assert found is not None
+    half = 2.776445 * (0.0002 / 3) ** 0.5
+    assert found.interval == pytest.approx((0.1 - half, 0.1 + half), abs=1e-6)
 
 
 def test_near() -> None:
