@@ -2,7 +2,7 @@
 
 An order is judged on the difference of our own runs, paired over seeds from three on and on the same test images below,
 with no margin. It is reproduced if the 95 % interval of every difference lies above 0, not reproduced if one lies below
-it though it is the lowest of so many, and cannot be told otherwise.
+it though it is the lowest of so many (of all that the statement compares), and cannot be told otherwise.
 """
 
 from __future__ import annotations
@@ -50,17 +50,22 @@ class Difference:
     missing: str = ""
 
     def is_below(self, limit: float, among: int) -> bool:
-        """Whether it surely lies below the limit, though it is the lowest of several (Bonferroni)."""
-        if self.interval is None:
-            return False
-        if self.interval[0] == self.interval[1]:
+        """Whether it surely lies below the limit, though it is the lowest of several."""
+        if self.interval is not None and self.interval[0] == self.interval[1]:
             return self.value <= limit
+        return self.widened(among)[1] < limit
+
+    def widened(self, among: int) -> Interval:
+        """The interval that holds it though it is the most extreme of several (Bonferroni)."""
+        if self.interval is None:
+            return -math.inf, math.inf
         tail = 1 - 0.025 / among
         if self.freedom is None:
-            wider = special.ndtri(tail) / special.ndtri(0.975)
+            wider = float(special.ndtri(tail) / special.ndtri(0.975))
         else:
-            wider = special.stdtrit(self.freedom, tail) / special.stdtrit(self.freedom, 0.975)
-        return bool(self.value + wider * (self.interval[1] - self.value) < limit)
+            wider = float(special.stdtrit(self.freedom, tail) / special.stdtrit(self.freedom, 0.975))
+        low, high = self.interval
+        return self.value - wider * (self.value - low), self.value + wider * (high - self.value)
 
 
 def judge_several(claim: Claim, runs: Runs) -> Verdict:
@@ -70,7 +75,8 @@ def judge_several(claim: Claim, runs: Runs) -> Verdict:
         claim: a statement with contrasts.
         runs: comparable runs of every model in it, at least one of each.
     """
-    outcomes = [_CONTRASTS[contrast.name](claim.study, contrast, runs) for contrast in claim.contrasts]
+    among = sum(len(_pairs(contrast)) or 1 for contrast in claim.contrasts)
+    outcomes = [_CONTRASTS[contrast.name](claim.study, contrast, runs, among) for contrast in claim.contrasts]
     seen = "; ".join(words for _, words in outcomes)
     seeds = min(len(runs[model]) for contrast in claim.contrasts for model in contrast.models)
     mark = provisional(seeds)
@@ -86,14 +92,20 @@ def judge_several(claim: Claim, runs: Runs) -> Verdict:
 Outcome = tuple[bool | None, str]
 
 
-def _greater(study: str, contrast: Contrast, runs: Runs) -> Outcome:
+def _pairs(contrast: Contrast) -> list[tuple[str, str]]:
+    """The pairs of models whose differences decide; none where one number of all models does."""
+    if contrast.name == "greater":
+        return [pair for one, other in itertools.pairwise(contrast.groups) for pair in itertools.product(one, other)]
+    return list(itertools.combinations(contrast.models, 2)) if contrast.name == "near" else []
+
+
+def _greater(study: str, contrast: Contrast, runs: Runs, among: int) -> Outcome:
     """Each model of a group is greater than each of the next."""
-    pairs = [pair for one, other in itertools.pairwise(contrast.groups) for pair in itertools.product(one, other)]
-    limit = _one(contrast)
+    limit, pairs = _one(contrast), _pairs(contrast)
     found = list(_differences(contrast, pairs, runs))
     if len(found) < len(pairs):
         return None, _missing(contrast, runs)
-    against = [one for one in found if one.is_below(limit, len(found))]
+    against = [one for one in found if one.is_below(limit, among)]
     undecided = [one for one in found if one.interval is None or one.interval[0] <= limit]
     decisive = min(against or undecided or found, key=lambda one: one.value)
     more = f" (the smallest of {len(found)})" if len(found) > 1 and not against else ""
@@ -101,14 +113,13 @@ def _greater(study: str, contrast: Contrast, runs: Runs) -> Outcome:
     return (False if against else None if undecided else True), words
 
 
-def _near(study: str, contrast: Contrast, runs: Runs) -> Outcome:
+def _near(study: str, contrast: Contrast, runs: Runs, among: int) -> Outcome:
     """No two models lie further apart than the limit."""
-    pairs = list(itertools.combinations(contrast.models, 2))
-    limit = _one(contrast)
+    limit, pairs = _one(contrast), _pairs(contrast)
     found = list(_differences(contrast, pairs, runs))
     if len(found) < len(pairs):
         return None, _missing(contrast, runs)
-    apart = [one for one in found if one.interval and (one.interval[0] > limit or one.interval[1] < -limit)]
+    apart = [one for one in found if (wide := one.widened(among))[0] > limit or wide[1] < -limit]
     undecided = [one for one in found if one.interval is None or max(map(abs, one.interval)) > limit]
     decisive = max(apart or undecided or found, key=lambda one: abs(one.value))
     more = f" (the largest of {len(found)})" if len(found) > 1 else ""
@@ -116,7 +127,7 @@ def _near(study: str, contrast: Contrast, runs: Runs) -> Outcome:
     return (False if apart else None if undecided else True), words
 
 
-def _narrower(study: str, contrast: Contrast, runs: Runs) -> Outcome:
+def _narrower(study: str, contrast: Contrast, runs: Runs, among: int) -> Outcome:
     """The means of the first group's models spread less than those of the second group's."""
     spreads = []
     for group in contrast.groups:
@@ -129,7 +140,7 @@ def _narrower(study: str, contrast: Contrast, runs: Runs) -> Outcome:
     return spreads[0] < spreads[1], f"the means spread over {first} against {second}"
 
 
-def _mean_between(study: str, contrast: Contrast, runs: Runs) -> Outcome:
+def _mean_between(study: str, contrast: Contrast, runs: Runs, among: int) -> Outcome:
     """The mean over all models lies between the two limits."""
     assert isinstance(contrast.limit, tuple)
     means = [_mean(contrast.metric, runs[model]) for model in contrast.models]

@@ -144,6 +144,16 @@ def test_what_is_the_same_in_every_seed_is_no_exact_knowledge() -> None:
     assert found.interval == pytest.approx((0.1 - half, 0.1 + half), abs=1e-6)
 
 
+def test_what_must_be_sure_is_sure_among_all_contrasts_of_a_statement() -> None:
+    runs = {"a": _runs(0.90, 0.90, 0.90), "b": _runs(0.874, 0.880, 0.886), "c": _runs(0.70, 0.70, 0.71)}
+    against = _greater("b", "a")
+    assert judge_several(_claim(against), runs).status == "not reproduced"
+    assert judge_several(_claim(against, *[_greater("a", "c")] * 9), runs).status == "cannot tell"
+    near = {"name": "near", "metric": "test.accuracy", "groups": [["a", "b"]], "limit": 0.004}
+    assert judge_several(_claim(near), runs).status == "not reproduced"
+    assert judge_several(_claim(near, *[_greater("a", "c")] * 9), runs).status == "cannot tell"
+
+
 def test_near() -> None:
     near = {"name": "near", "metric": "test.accuracy", "groups": [["a", "b"]], "limit": 0.01}
     same = {"a": _runs(0.900, 0.901, 0.902), "b": _runs(0.902, 0.902, 0.904)}
