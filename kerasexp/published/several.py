@@ -10,15 +10,21 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from scipy import special
 
-from kerasexp.evaluation.statistics import Interval, difference_interval, prediction_half_width
+from kerasexp.evaluation.statistics import (
+    Interval,
+    difference_interval,
+    mean_interval,
+    percentile_interval,
+    prediction_half_width,
+)
 from kerasexp.published.claim import Claim, Contrast
 from kerasexp.published.claims import published_number
-from kerasexp.published.pairing import paired_interval
+from kerasexp.published.pairing import RESAMPLES, paired_interval
 from kerasexp.published.results import Results
 from kerasexp.published.verdicts import ENOUGH_SEEDS, ROUNDING, Verdict, provisional, too_few
 
@@ -128,27 +134,60 @@ def _near(study: str, contrast: Contrast, runs: Runs, among: int) -> Outcome:
 
 
 def _narrower(study: str, contrast: Contrast, runs: Runs, among: int) -> Outcome:
-    """The means of the first group's models spread less than those of the second group's."""
-    spreads = []
-    for group in contrast.groups:
-        means = [_mean(contrast.metric, runs[model]) for model in group]
-        if None in means:
-            return None, _missing(contrast, runs)
-        known = [mean for mean in means if mean is not None]
-        spreads.append(max(known) - min(known))
-    first, second = (_amount(contrast.metric, spread).removeprefix("+") for spread in spreads)
-    return spreads[0] < spreads[1], f"the means spread over {first} against {second}"
+    """The means of the first group's models spread less than those of the second group's, by a parametric bootstrap.
+
+    Each mean over seeds is drawn again from Student's t about the one seen, so that a spread that is only the noise of
+    few seeds decides nothing.
+    """
+    known = {model: list(_by_seed(contrast.metric, runs[model]).values()) for model in contrast.models}
+    if not all(known.values()):
+        return None, _missing(contrast, runs)
+    means = {model: np.array([np.mean(values)]) for model, values in known.items()}
+    first, second = (_spread(group, means) for group in contrast.groups)
+    spreads = [_amount(contrast.metric, float(spread[0])).removeprefix("+") for spread in (first, second)]
+    words = f"the means spread over {spreads[0]} against {spreads[1]}"
+    if min(map(len, known.values())) < ENOUGH_SEEDS:
+        return None, f"{words}, needs {ENOUGH_SEEDS} seeds"
+    generator = np.random.default_rng(0)
+    drawn = {
+        model: np.mean(values)
+        + np.std(values, ddof=1) / math.sqrt(len(values)) * generator.standard_t(len(values) - 1, RESAMPLES)
+        for model, values in known.items()
+    }
+    one, other = (_spread(group, drawn) for group in contrast.groups)
+    low, high = (_amount(contrast.metric, bound).removesuffix(" pp") for bound in percentile_interval(one - other))
+    words += f", 95 % interval of the difference {low} to {high}"
+    return _placed(lambda confidence: percentile_interval(one - other, confidence), (-math.inf, 0.0), among), words
+
+
+def _spread(group: Sequence[str], means: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Largest minus smallest mean of the group's models, float64 `[draws]`."""
+    return np.ptp([means[model] for model in group], axis=0)
 
 
 def _mean_between(study: str, contrast: Contrast, runs: Runs, among: int) -> Outcome:
-    """The mean over all models lies between the two limits."""
+    """The mean over all models lies between the two limits: of every seed that all of them share."""
     assert isinstance(contrast.limit, tuple)
-    means = [_mean(contrast.metric, runs[model]) for model in contrast.models]
-    if None in means:
+    by_seed = [_by_seed(contrast.metric, runs[model]) for model in contrast.models]
+    if not all(by_seed):
         return None, _missing(contrast, runs)
-    mean = math.fsum(mean for mean in means if mean is not None) / len(means)
-    low, high = contrast.limit
-    return low <= mean <= high, f"mean {mean:.4f}"
+    shared = sorted(set.intersection(*(set(values) for values in by_seed)))
+    values = [math.fsum(of_model[seed] for of_model in by_seed) / len(by_seed) for seed in shared]
+    if len(values) < ENOUGH_SEEDS:
+        return None, f"needs {ENOUGH_SEEDS} seeds that all models share"
+    low, high = mean_interval(values)
+    words = f"mean {np.mean(values):.4f}, 95 % interval {low:.4f} to {high:.4f}"
+    return _placed(lambda confidence: mean_interval(values, confidence), contrast.limit, among), words
+
+
+def _placed(interval: Callable[[float], Interval], limits: Interval, among: int) -> bool | None:
+    """Whether something lies between two limits: surely, surely not (though it is one of several), or nobody knows."""
+    (low, high), (widest_low, widest_high) = interval(0.95), interval(1 - 0.05 / among)
+    if low == high:  # the same in every seed
+        return None
+    if limits[0] <= low and high <= limits[1]:
+        return True
+    return False if widest_high < limits[0] or widest_low > limits[1] else None
 
 
 _CONTRASTS = {"greater": _greater, "near": _near, "narrower": _narrower, "mean_between": _mean_between}

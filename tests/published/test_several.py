@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from kerasexp.evaluation.statistics import newcombe, wilson
@@ -165,15 +166,49 @@ def test_near() -> None:
     assert judge_several(_claim(near), noisy).status == "cannot tell"
 
 
-def test_narrower_and_mean_between() -> None:
-    runs = {"a": _runs(0.90, 0.90, 0.90), "b": _runs(0.85, 0.85, 0.85), "c": _runs(0.1, 0.1, 0.1)}
-    narrower = {"name": "narrower", "metric": "test.accuracy", "groups": [["a", "b"], ["a", "c"]]}
-    verdict = judge_several(_claim(narrower), runs)
-    assert (verdict.status, verdict.reason) == ("reproduced", "the means spread over 5.00 pp against 80.00 pp")
-    mean = {"name": "mean_between", "metric": "test.accuracy", "groups": [["a", "b"]], "limit": [0.8, 0.87]}
-    assert judge_several(_claim(mean), runs).status == "not reproduced"
-    mean["limit"] = [0.8, 0.88]
-    assert judge_several(_claim(mean), runs).reason == "mean 0.8750"
+NARROWER = {"name": "narrower", "metric": "test.accuracy", "groups": [["a", "b"], ["a", "c"]]}
+
+
+def test_narrower() -> None:
+    runs = {"a": _runs(0.90, 0.91, 0.89), "b": _runs(0.85, 0.86, 0.84), "c": _runs(0.1, 0.1, 0.1)}
+    verdict = judge_several(_claim(NARROWER), runs)
+    assert verdict.status == "reproduced"
+    assert verdict.reason.startswith(
+        "the means spread over 5.00 pp against 80.00 pp, 95 % interval of the difference -"
+    )
+    assert judge_several(_claim({**NARROWER, "groups": [["a", "c"], ["a", "b"]]}), runs).status == "not reproduced"
+    noisy = {"a": _runs(0.90, 0.70, 0.80), "b": _runs(0.85, 0.66, 0.80), "c": _runs(0.72, 0.93, 0.80)}
+    assert judge_several(_claim(NARROWER), noisy).status == "cannot tell"
+    few = {model: ours[:2] for model, ours in runs.items()}
+    verdict = judge_several(_claim(NARROWER), few)
+    assert (verdict.status, verdict.reason.endswith("needs 3 seeds")) == ("cannot tell", True)
+
+
+def test_models_that_are_all_the_same_are_not_told_apart() -> None:
+    generator = np.random.default_rng(0)
+    models = "abcdefgh"
+    claim = _claim({"name": "narrower", "metric": "test.accuracy", "groups": [list(models[:4]), list(models[4:])]})
+    decided = 0
+    for _ in range(40):
+        runs = {model: _runs(*generator.normal(0.85, 0.02, 3)) for model in models}
+        decided += judge_several(claim, runs).status != "cannot tell"
+    assert decided <= 4
+
+
+def test_mean_between() -> None:
+    # means of the seeds 0.87, 0.875, 0.88: s = 0.005, 4.30265 * 0.005 / sqrt(3) = 0.012421
+    runs = {"a": _runs(0.895, 0.90, 0.905), "b": _runs(0.845, 0.85, 0.855)}
+
+    def verdict(low: float, high: float, ours: Any = runs) -> Any:
+        contrast = {"name": "mean_between", "metric": "test.accuracy", "groups": [["a", "b"]], "limit": [low, high]}
+        return judge_several(_claim(contrast), ours)
+
+    assert verdict(0.86, 0.89).status == "reproduced"
+    assert verdict(0.86, 0.89).reason == "mean 0.8750, 95 % interval 0.8626 to 0.8874"
+    assert verdict(0.80, 0.88).status == "cannot tell"
+    assert verdict(0.80, 0.86).status == "not reproduced"
+    others = {"a": runs["a"], "b": _runs(0.845, 0.85, 0.855, first_seed=2)}
+    assert verdict(0.8, 0.9, others).reason == "needs 3 seeds that all models share"
 
 
 def test_all_contrasts_must_hold() -> None:
