@@ -279,8 +279,11 @@ def _mean(metric: str, runs: Sequence[Results]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
-def _machines(first: str, second: str, runs: Runs) -> set[str]:
-    return {str(run.manifest.get("hardware", {}).get("processor")) for model in (first, second) for run in runs[model]}
+def _machines(first: str, second: str, runs: Runs) -> set[tuple[str, ...]]:
+    """What the runs' times depend on: the devices, and how many of the processor's cores and threads were used."""
+    parts = ("processor", "gpu", "threads", "cores")
+    known = [run.manifest.get("hardware", {}) for model in (first, second) for run in runs[model]]
+    return {tuple(str(hardware.get(part)) for part in parts) for hardware in known}
 
 
 def _one(contrast: Contrast) -> float:

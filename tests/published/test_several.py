@@ -247,8 +247,9 @@ def test_networks_are_compared_without_error_and_times_on_one_machine() -> None:
     contrast = Contrast(name="greater", metric="parameters.total", groups=("a", "b"))
     assert judge_several(_claim(contrast.model_dump()), sizes).reason == "a minus b +6"
 
-    def timed(processor: str, *seconds: float) -> Any:
-        return [Results({"seed": k, "seconds": s, "hardware": {"processor": processor}}) for k, s in enumerate(seconds)]
+    def timed(processor: str, *seconds: float, **parts: Any) -> Any:
+        hardware = {"processor": processor, "gpu": [], "threads": 2, "cores": 2} | parts
+        return [Results({"seed": k, "seconds": s, "hardware": hardware}) for k, s in enumerate(seconds)]
 
     slower = {"name": "greater", "metric": "seconds", "groups": ["a", "b"]}
     one = {"a": timed("x", 60, 61, 62), "b": timed("x", 30, 31, 32)}
@@ -256,3 +257,6 @@ def test_networks_are_compared_without_error_and_times_on_one_machine() -> None:
     two = {"a": timed("x", 60, 61, 62), "b": timed("y", 30, 31, 32)}
     verdict = judge_several(_claim(slower), two)
     assert (verdict.status, verdict.reason) == ("cannot tell", "a minus b +30, on different machines")
+    for parts in ({"gpu": ["H200"]}, {"threads": 1}, {"cores": 16}):
+        other = {"a": timed("x", 60, 61, 62), "b": timed("x", 30, 31, 32, **parts)}
+        assert judge_several(_claim(slower), other).status == "cannot tell"
