@@ -16,6 +16,7 @@ from kerasexp.evaluation.statistics import Interval, wilson
 from kerasexp.runs import Run
 
 _SPLITS = ("test", "train", "validation")
+_MILESTONES = ("history.reaches.", "history.lr_drops@")
 _COUNTED = ("errors", "confusion.", "confused.")
 _OVER_ALL: dict[str, Callable[[Sequence[float]], float]] = {
     "max": max,
@@ -101,6 +102,10 @@ class Results:
         if head == "embedding":
             return _number(_walk(self.metrics, metric.split(".")))
         return _number(_walk(self.manifest, metric.split(".")))
+
+    def never(self, metric: str) -> bool:
+        """Whether the metric is an epoch at which something happens first, and it never happened in this run."""
+        return bool(self.history) and metric.startswith(_MILESTONES) and self.value(metric) is None
 
     def values(self, pattern: str) -> list[float]:
         """All numbers of a path in which `*` stands for every class, every epoch, or for training and test set."""

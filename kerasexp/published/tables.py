@@ -50,7 +50,7 @@ class StudyRow:
         claim: the claim.
         published: its value; None for a statement.
         published_interval: 95 % interval of a published proportion.
-        ours: mean over the comparable runs; None without any, and for a statement.
+        ours: mean over the comparable runs; None without any, for a statement, and where a run came to no value.
         ours_interval: from three seeds on where one more run would lie, below it the sampling error of the images.
         verdict: over all comparable runs; None if there is none, or nothing decides the claim.
         reasons: why there is no verdict: those of the nearest run, or that there is none yet.
@@ -203,7 +203,8 @@ def _verdict(claim: Claim, able: Sequence[Candidate]) -> Verdict:
     if claim.kind == "qualitative":
         return judge_statement(claim, [one.results for one in able])
     found = [(value, one) for one in able if (value := one.results.value(claim.metric)) is not None]
-    return judge(claim, [value for value, _ in found], [one.results.interval(claim.metric) for _, one in found])
+    intervals = [one.results.interval(claim.metric) for _, one in found]
+    return judge(claim, [value for value, _ in found], intervals, _never(claim, able))
 
 
 def _several(claim: Claim, known: Sequence[Candidate]) -> StudyRow:
@@ -254,7 +255,9 @@ def _one_per_seed(found: Iterable[Candidate]) -> list[Candidate]:
 
 
 def _ours(claim: Claim, able: Sequence[Candidate]) -> tuple[float | None, Interval | None]:
-    """Mean and 95 % interval of our runs."""
+    """Mean and 95 % interval of our runs; none where some of them came to no value."""
+    if _never(claim, able):
+        return None, None
     found = [(value, one) for one in able if claim.metric and (value := one.results.value(claim.metric)) is not None]
     if not found:
         return None, None
@@ -270,6 +273,10 @@ def _ours(claim: Claim, able: Sequence[Candidate]) -> tuple[float | None, Interv
     if len(known) < len(found):
         return mean, None
     return mean, (sum(low for low, _ in known) / len(known), sum(high for _, high in known) / len(known))
+
+
+def _never(claim: Claim, able: Sequence[Candidate]) -> int:
+    return sum(one.results.never(claim.metric) for one in able)
 
 
 def _faults(claim: Claim, able: Sequence[Candidate]) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ class Verdict:
     provisional: str = ""
 
 
-def judge(claim: Claim, values: Sequence[float], intervals: Sequence[Interval | None] = ()) -> Verdict:
+def judge(claim: Claim, values: Sequence[float], intervals: Sequence[Interval | None] = (), never: int = 0) -> Verdict:
     """Judges a published number by comparable runs.
 
     What the data or the network alone decides is measured without error: the difference is judged as it is.
@@ -62,12 +62,15 @@ def judge(claim: Claim, values: Sequence[float], intervals: Sequence[Interval | 
         values: the metric of each run.
         intervals: the 95 % interval of each run's value, as far as there is one; looked at below three runs, and where
             the study's test images were others.
+        never: how many further runs came to no value because what the claim dates never happened in them.
 
     Returns:
         The verdict.
     """
     if claim.value is None:
         raise ValueError(f"{claim.what!r} is a statement: expected a claim with a value.")
+    if never:
+        return _never(claim, len(values) + never, never)
     if not values:
         return Verdict("cannot tell", "the run has no such value")
     difference = float(np.mean(values)) - claim.value
@@ -120,6 +123,16 @@ def judge_statement(claim: Claim, runs: Sequence[Numbers]) -> Verdict:
         return Verdict("cannot tell", f"{too_few(claim)}: {seen}", provisional=mark)
     status: Status = "reproduced" if all(holds for holds, _ in outcomes) else "not reproduced"
     return Verdict(status, seen, provisional=mark)
+
+
+def _never(claim: Claim, runs: int, never: int) -> Verdict:
+    """Of something that did not happen in some runs: an epoch that is not there has no place in a mean."""
+    mark, seen = provisional(runs), f"in {never} of {runs} {'run' if runs == 1 else 'runs'} it never happened"
+    if runs < claim.least_seeds:
+        return Verdict("cannot tell", f"{too_few(claim)}: {seen}", provisional=mark)
+    if mark:
+        return Verdict("cannot tell", f"needs {ENOUGH_SEEDS} seeds: {seen}", provisional=mark)
+    return Verdict("not reproduced" if never == runs else "cannot tell", seen)
 
 
 def _sampling_error(claim: Claim, values: Sequence[float], intervals: Sequence[Interval]) -> Interval:

@@ -99,6 +99,18 @@ def test_a_stopped_run_serves_the_epochs_that_it_passed(rows: list[StudyRow]) ->
     assert _row(rows, "history.val_accuracy@25", "kmnist_fcnn").verdict is None
 
 
+def test_runs_that_never_reached_a_milestone_are_not_left_out(tmp_path: Path) -> None:
+    accuracies = (0.75, 0.60, 0.60)
+    runs = [made_run(tmp_path, "kmnist_fcnn", value, "augment10", seed=seed) for seed, value in enumerate(accuracies)]
+    rows = study_rows("kmnist", runs)
+    reached = _row(rows, "history.reaches.val_accuracy@0.7", "kmnist_fcnn", "augment10")
+    assert reached.verdict is not None
+    assert (reached.status, reached.ours) == ("cannot tell", None)
+    assert reached.verdict.reason == "in 2 of 3 runs it never happened"
+    assert _row(rows, "history.reaches.val_accuracy@0.85", "kmnist_fcnn", "augment10").status == "not reproduced"
+    assert _row(rows, "history.reaches.val_accuracy@0.5", "kmnist_fcnn", "augment10").ours == 1
+
+
 def test_the_data_is_decided_by_any_run(rows: list[StudyRow]) -> None:
     (row,) = [row for row in rows if row.claim.metric == "data.train.images"]
     assert row.status == "reproduced"

@@ -164,6 +164,19 @@ def test_no_value_no_verdict() -> None:
     assert judge(published_claim("history.lr_drops@3"), []).status == "cannot tell"
 
 
+@pytest.mark.parametrize(
+    ("values", "never", "status", "reason"),
+    [
+        ([300, 320], 1, "cannot tell", "in 1 of 3 runs it never happened"),
+        ([], 3, "not reproduced", "in 3 of 3 runs it never happened"),
+        ([], 1, "cannot tell", "needs 3 seeds: in 1 of 1 run it never happened"),
+    ],
+)
+def test_what_never_happened_is_an_answer(values: list[float], never: int, status: str, reason: str) -> None:
+    verdict = judge(published_claim("history.reaches.val_accuracy@0.85"), values, [None] * len(values), never)
+    assert (verdict.status, verdict.reason) == (status, reason)
+
+
 def test_statements() -> None:
     (even,) = [claim for claim in claims_for("kmnist_cnn") if claim.text.startswith("The model treats")]
     (balanced,) = [claim for claim in claims_for("kmnist_cnn") if claim.text.startswith("The classes are")]
