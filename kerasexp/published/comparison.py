@@ -134,7 +134,10 @@ def _what_trains(experiment: Experiment) -> dict[str, Any]:
 
 
 def _weights(experiment: Experiment, manifest: Mapping[str, Any], claimed: Experiment) -> list[str]:
-    """What the training started from, backbone by backbone; a file that proved to be the official one is ImageNet's."""
+    """What the training started from, backbone by backbone.
+
+    A file is ImageNet's if its numbers are, rounded or not, whatever it is called; the name alone proves nothing.
+    """
     ours, theirs = (one.settings().get("pretrained") or {} for one in (experiment, claimed))
     if ours and theirs and set(ours) != set(theirs):
         return [f"weights of {', '.join(ours)} instead of {', '.join(theirs)}"]
@@ -142,7 +145,11 @@ def _weights(experiment: Experiment, manifest: Mapping[str, Any], claimed: Exper
     for backbone in [*theirs, *(backbone for backbone in ours if backbone not in theirs)]:
         our, their = ours.get(backbone, "random"), theirs.get(backbone, "random")
         found = manifest.get("pretrained", {}).get(backbone, {})
-        if our != their and not (their == "imagenet" and our != "random" and found.get("official")):
+        if their == "imagenet" and our != "random" and _known(found):
+            continue
+        if our == their == "imagenet" and found.get("origin") == "unknown":
+            reasons.append("weights of unknown origin instead of ImageNet")
+        elif our != their:
             reasons.append(f"{_START.get(our, our)} weights instead of {_INSTEAD.get(their, their)}")
     return list(dict.fromkeys(reasons))
 
@@ -150,11 +157,24 @@ def _weights(experiment: Experiment, manifest: Mapping[str, Any], claimed: Exper
 def remarks(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     """What a reader should know of a run's data and weights though it changes no verdict."""
     weights = [
-        f"altered copy of the {backbone} weights: {found.get('altered') or 'not the official file'}"
+        _about(found).format(backbone=backbone)
         for backbone, found in (manifest.get("pretrained") or {}).items()
         if found.get("source") != "random" and not found.get("official", True)
     ]
     return (*manifest.get("data", {}).get("notes", ()), *weights)
+
+
+def _known(found: Mapping[str, Any]) -> bool:
+    """Whether weights are the publisher's, as far as anybody can tell."""
+    return bool(found.get("official")) or found.get("origin") in ("rounded", "unverified")
+
+
+def _about(found: Mapping[str, Any]) -> str:
+    if found.get("origin") == "unverified":
+        return "origin of the {backbone} weights not verified: their publisher gives no checksum"
+    if found.get("origin") == "unknown":
+        return "{backbone} weights of unknown origin"
+    return f"altered copy of the {{backbone}} weights: {found.get('altered') or 'not the official file'}"
 
 
 def _precision(experiment: Experiment, manifest: Mapping[str, Any], claimed: Experiment) -> list[str]:

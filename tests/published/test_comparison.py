@@ -234,6 +234,15 @@ def _pretrained(**pretrained: str) -> _Pretrained:
         ({"vgg16": "mine.h5"}, {"vgg16": "imagenet"}, {}, ("mine.h5 weights instead of ImageNet",)),
         ({"vgg16": "mine.h5"}, {"vgg16": "imagenet"}, {"official": False}, ("mine.h5 weights instead of ImageNet",)),
         ({"vgg16": "vgg16.h5"}, {"vgg16": "imagenet"}, {"official": True}, ()),
+        ({"vgg16": "vgg16.h5"}, {"vgg16": "imagenet"}, {"official": False, "origin": "rounded"}, ()),
+        ({"vgg16": "imagenet"}, {"vgg16": "imagenet"}, {"official": False, "origin": "rounded"}, ()),
+        ({"vgg16": "imagenet"}, {"vgg16": "imagenet"}, {"official": False, "origin": "unverified"}, ()),
+        (
+            {"vgg16": "imagenet"},
+            {"vgg16": "imagenet"},
+            {"official": False, "origin": "unknown"},
+            ("weights of unknown origin instead of ImageNet",),
+        ),
         (
             {"vgg16": "random", "alexnet": "random"},
             {"vgg16": "imagenet", "alexnet": "imagenet"},
@@ -272,10 +281,14 @@ def test_remarks_on_data_and_weights() -> None:
         "mobilenet_v2": {"source": "imagenet", "official": False, "altered": "BatchNorm folded"},
         "alexnet": {"source": "imagenet", "official": False, "altered": ""},
         "other": {"source": "random", "official": False, "altered": ""},
+        "resnet50": {"source": "imagenet", "official": False, "origin": "unverified", "altered": ""},
+        "mine": {"source": "imagenet", "official": False, "origin": "unknown", "altered": ""},
     }
     assert remarks({"data": {"notes": ["altered copy: re-encoded images"]}, "pretrained": weights}) == (
         "altered copy: re-encoded images",
         "altered copy of the mobilenet_v2 weights: BatchNorm folded",
         "altered copy of the alexnet weights: not the official file",
+        "origin of the resnet50 weights not verified: their publisher gives no checksum",
+        "mine weights of unknown origin",
     )
     assert remarks({}) == ()
