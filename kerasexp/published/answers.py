@@ -104,7 +104,7 @@ def _cell(study: str, model: str, metric: str, rows: Sequence[StudyRow], known: 
         other = row.others[0]
         status = "not comparable" if other.value is not None else ""
         return Cell(model, row.claim, other.value, None, 1, status, other.reasons)
-    able = runs_of(study, model, known)
+    able = runs_of(study, model, known, metric)
     values = [value for one in able if (value := one.results.value(metric)) is not None]
     if not values:
         return Cell(model, None, None, None, 0, "")

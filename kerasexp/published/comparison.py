@@ -21,8 +21,9 @@ def comparable(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim
     A claim about the network needs only the network and images of the study's shape; one about the data only the data.
     A time is never comparable: nobody has the study's machine. All others need the recipe `published` with the settings
     of the claim's own configuration (the seed apart), the complete data set, the published weights where the study
-    started from such, and the precision of the study. A claim about epoch e is served by every such run that passed
-    epoch e, all others by runs that went to their own end: stopping early by the recipe's rule is one.
+    started from such, and the precision of the study; one about t-SNE maps needs the same maps too. A claim about epoch
+    e is served by every such run that passed epoch e, all others by runs that went to their own end: stopping early by
+    the recipe's rule is one.
 
     Args:
         experiment: the run's resolved configuration.
@@ -45,6 +46,8 @@ def comparable(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim
     if experiment.recipe == claimed.recipe:
         reasons += [*_weights(experiment, manifest, claimed), *_precision(experiment, manifest, claimed)]
         reasons += _length(experiment, manifest, claim, claimed)
+        if about_maps(claim):
+            reasons += _differences(_maps(experiment), _maps(claimed))
     return tuple(reasons)
 
 
@@ -131,6 +134,15 @@ def _what_trains(experiment: Experiment) -> dict[str, Any]:
     data = {key: value for key, value in settings["data"].items() if key != "name"}
     apart = ("epochs", "precision", "pretrained")
     return {key: value for key, value in settings.items() if key not in apart} | {"data": data}
+
+
+def about_maps(claim: Claim) -> bool:
+    """Whether the claim is about t-SNE maps: how they are drawn decides nothing else."""
+    return (claim.check.metric if claim.check else claim.metric).startswith("embedding.")
+
+
+def _maps(experiment: Experiment) -> dict[str, Any]:
+    return {"embedding": experiment.embedding and experiment.embedding.model_dump()}
 
 
 def _weights(experiment: Experiment, manifest: Mapping[str, Any], claimed: Experiment) -> list[str]:

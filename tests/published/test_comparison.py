@@ -261,6 +261,20 @@ def test_the_training_must_start_from_the_studys_weights(
     assert comparable(_pretrained(**ours), manifest, published_claim("parameters.total")) == ()
 
 
+def test_only_claims_about_maps_need_the_same_maps() -> None:
+    experiment = load_experiment("mnist_simplecnn")
+    assert experiment.embedding is not None
+    other = experiment.model_copy(update={"embedding": experiment.embedding.model_copy(update={"images": 100})})
+    reasons = {}
+    for claim in claims_for("mnist_simplecnn"):
+        reasons[claim.check.metric if claim.check else claim.metric] = {*comparable(other, whole_manifest(), claim)} - {
+            *comparable(experiment, whole_manifest(), claim)
+        }
+    changed = {f"embedding.images 100 instead of {experiment.embedding.images}"}
+    assert {metric for metric, found in reasons.items() if found} == {"embedding.maps.final.knn_purity.map"}
+    assert reasons["embedding.maps.final.knn_purity.map"] == changed
+
+
 def test_trained_parameters_need_the_same_trained_part(monkeypatch: pytest.MonkeyPatch) -> None:
     class Partly(Experiment):
         trainable_from: str | None = None
