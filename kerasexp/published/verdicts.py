@@ -105,7 +105,9 @@ def judge(claim: Claim, values: Sequence[float], intervals: Sequence[Interval | 
 
 
 def judge_statement(claim: Claim, runs: Sequence[Numbers]) -> Verdict:
-    """Judges a statement by its check on every comparable run: it is reproduced if it holds in all of them.
+    """Judges a statement by its check on every comparable run.
+
+    It is reproduced if it holds in all of them, and not reproduced if one contradicts it.
 
     Args:
         claim: a statement about one run at a time.
@@ -116,12 +118,15 @@ def judge_statement(claim: Claim, runs: Sequence[Numbers]) -> Verdict:
     check = CHECKS[claim.check.name]
     outcomes = [check(run, claim.check.metric, claim.check.limit) for run in runs]
     seen = "; ".join(dict.fromkeys(words for _, words in outcomes if words))
-    if not outcomes or any(holds is None for holds, _ in outcomes):
+    if not outcomes or any(holds is None and not words for holds, words in outcomes):
         return Verdict("cannot tell", "the run has no such value")
     mark = "" if claim.scope in ("data", "network") else provisional(len(runs))
     if mark and len(runs) < claim.least_seeds:
         return Verdict("cannot tell", f"{too_few(claim)}: {seen}", provisional=mark)
-    status: Status = "reproduced" if all(holds for holds, _ in outcomes) else "not reproduced"
+    held = [holds for holds, _ in outcomes]
+    if len(set(held)) > 1:
+        seen = f"holds in {held.count(True)} of {len(held)} runs: {seen}"
+    status: Status = "not reproduced" if False in held else "cannot tell" if None in held else "reproduced"
     return Verdict(status, seen, provisional=mark)
 
 

@@ -194,6 +194,9 @@ def test_statements() -> None:
     verdict = judge_statement(even, [scores(0.85, 0.96)])
     assert (verdict.status, verdict.reason) == ("not reproduced", "from 0.8500 to 0.9600")
     assert verdict.provisional == "provisional: one seed"
+    verdict = judge_statement(even, [scores(0.85, 0.92), scores(0.85, 0.96), scores(0.85, 0.92)])
+    assert verdict.reason == "holds in 2 of 3 runs: from 0.8500 to 0.9200; from 0.8500 to 0.9600"
+    assert verdict.status == "not reproduced"
     assert judge_statement(even, [Results(whole_manifest())]).status == "cannot tell"
     assert judge_statement(balanced, [scores()]).status == "cannot tell"
     whole = Results(whole_manifest())
@@ -204,3 +207,16 @@ def test_statements() -> None:
     assert judge_statement(below, [scores(0.9)]).status == "reproduced"
     assert judge_statement(above, [Results(whole_manifest(epochs_run=1154))]).status == "reproduced"
     assert judge_statement(above, [Results(whole_manifest(epochs_run=900))]).status == "not reproduced"
+
+
+def test_a_statement_that_no_run_is_sure_of_cannot_be_told() -> None:
+    (more,) = [claim for claim in claims_for("mnist_simplecnn", ["epochs20"]) if claim.text.startswith("Ten more")]
+
+    def run(until: float, after: float) -> Results:
+        history = [{"epoch": k, "val_accuracy": until if k <= 10 else after} for k in range(1, 21)]
+        return Results({"data": {"counts": {"test": [1000] * 10}}}, {}, history)
+
+    unsure = judge_statement(more, [run(0.9894, 0.9910)])
+    assert (unsure.status, unsure.reason) == ("cannot tell", "+0.0016, 95 % interval -0.0011 to +0.0044")
+    assert judge_statement(more, [run(0.98, 0.99)]).status == "reproduced"
+    assert judge_statement(more, [run(0.9894, 0.9910), run(0.99, 0.98)]).status == "not reproduced"
