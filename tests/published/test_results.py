@@ -121,6 +121,11 @@ def test_intervals(results: Results) -> None:
     assert results.interval("test.confusion.0.1") == pytest.approx(wilson(8, 40))
     assert results.interval("test.confused.0.1") == pytest.approx([100 * bound for bound in wilson(13, 100)])
     assert results.interval("test.errors") == pytest.approx([100 * bound for bound in wilson(17, 100)])
+    # an average over classes of different sizes is no proportion: known if the evaluation drew the images again
+    assert results.interval("test.macro.precision") is None
+    drawn = {"macro": {"precision": 0.77}, "intervals": {"macro.precision": [0.7, 0.8]}}
+    newer = Results(MANIFEST, {"table_weights": "best", "weights": {"best": {"test": drawn}}})
+    assert newer.interval("test.macro.precision") == (0.7, 0.8)
     # 20 images validate, 150 train
     assert results.interval("history.val_accuracy@max") == pytest.approx(wilson(16, 20))
     assert results.interval("history.accuracy@best") == pytest.approx(wilson(105, 150))
