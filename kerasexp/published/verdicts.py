@@ -185,6 +185,8 @@ def _seeds_missing(claim: Claim, difference: float, sampling: Interval, deviatio
     def undecided(half: float) -> bool:
         return _status(_widened(difference, sampling, half), claim.tolerance) == "cannot tell"
 
+    if undecided(0.0):
+        return "no number of seeds would decide it, both numbers are of too few images"
     if undecided(special.ndtri(0.975) * deviation):
         return "no number of seeds would decide it, one published run of so noisy a method says too little"
     for more in range(1, MOST_SEEDS):

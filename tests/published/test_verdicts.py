@@ -112,6 +112,15 @@ def test_on_other_test_images_seeds_do_not_cancel_the_error_of_the_images() -> N
     assert other.reason.startswith("no number of seeds would decide it")
 
 
+def test_too_few_images_are_not_blamed_on_the_seeds() -> None:
+    claim = accuracy_claim(0.95, 0.005, other_images=True, split="test", n=500, proportion=True)
+    verdict = judge(claim, [0.95, 0.95, 0.95], [wilson(475, 500)] * 3)
+    assert verdict.status == "cannot tell"
+    assert verdict.reason.startswith("no number of seeds would decide it, both numbers are of too few images:")
+    noisy = judge(accuracy_claim(0.95, 0.005), [0.93, 0.95, 0.97])
+    assert noisy.reason.startswith("no number of seeds would decide it, one published run of so noisy a method")
+
+
 def test_on_other_test_images_a_number_without_error_says_nothing() -> None:
     claim = accuracy_claim(0.26, 0.03, metric="history.val_loss@final", unit="loss", other_images=True)
     reason = "the study's images were others, and how far this number varies between images is not known"
