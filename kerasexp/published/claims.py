@@ -448,4 +448,6 @@ def _scope(metric: str, value: float, margin: float) -> tuple[Scope, int | None]
     if metric.startswith("history.reaches."):
         return "epoch", math.ceil(value + margin)
     after = re.fullmatch(r"history\.\w*(?:loss|accuracy)@(\d+)", metric)
+    if after and after[1] == "0":
+        return "start", None
     return ("epoch", int(after[1])) if after else ("training", None)

@@ -19,11 +19,11 @@ def comparable(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim
     """Why a run and a claim are not comparable. This function alone decides; what it refuses gets no verdict.
 
     A claim about the network needs only the network and images of the study's shape; one about the data only the data.
-    A time is never comparable: nobody has the study's machine. All others need the recipe `published` with the settings
-    of the claim's own configuration (the seed apart), the complete data set, the published weights where the study
-    started from such, and the precision of the study; one about t-SNE maps needs the same maps too. A claim about epoch
-    e is served by every such run that passed epoch e, all others by runs that went to their own end: stopping early by
-    the recipe's rule is one.
+    A time is never comparable: nobody has the study's machine; nor is what was measured before the training, which our
+    runs do not evaluate. All others need the recipe `published` with the settings of the claim's own configuration (the
+    seed apart), the complete data set, the published weights where the study started from such, and the precision of
+    the study; one about t-SNE maps needs the same maps too. A claim about epoch e is served by every such run that
+    passed epoch e, all others by runs that went to their own end: stopping early by the recipe's rule is one.
 
     Args:
         experiment: the run's resolved configuration.
@@ -37,6 +37,8 @@ def comparable(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim
         return ("a statement about several runs",)
     if claim.scope == "machine":
         return ("a time on another machine",)
+    if claim.scope == "start":
+        return ("measured before the training; a run is first validated after its first epoch",)
     if claim.scope == "network":
         return _network(experiment, manifest, claim)
     if claim.scope == "data":

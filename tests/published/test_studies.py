@@ -6,8 +6,9 @@ from collections import Counter
 
 import pytest
 
+from kerasexp.config.loading import load_experiment
 from kerasexp.evaluation.statistics import wilson
-from kerasexp.published import Claim, claims, claims_for, studies
+from kerasexp.published import Claim, claims, claims_for, comparable, studies
 from kerasexp.published.claims import probe, questions, study_data
 from kerasexp.published.words import metric_words
 
@@ -309,12 +310,21 @@ def test_what_decides_a_claim() -> None:
         ("history.val_accuracy@max", "eurosat_fusion"): ("training", None),
         ("history.seconds@mean", "eurosat_fusion"): ("machine", None),
         ("seconds", "beans_vgg16_scratch"): ("machine", None),
-        ("history.val_loss@0", "beans_vgg16_scratch"): ("epoch", 0),
+        ("history.val_loss@0", "beans_vgg16_scratch"): ("start", None),
         ("history.reaches.val_accuracy@0.8", "beans_vgg16_scratch"): ("epoch", 16),
     }
     for (metric, experiment), expected in scopes.items():
         claim = _number(metric, experiment)
         assert (claim.scope, claim.epoch) == expected, metric
+
+
+def test_what_was_measured_before_the_training_has_no_check() -> None:
+    found = [claim for claim in claims("vgg16_beans") if claim.metric.endswith("@0")]
+    assert len(found) == 12
+    assert not any(claim.decidable for claim in found)
+    assert {claim.scope for claim in found} == {"start"}
+    (reason,) = comparable(load_experiment("beans_vgg16_features"), {"status": "complete", "epochs_run": 46}, found[2])
+    assert reason.startswith("measured before the training")
 
 
 def test_each_data_set_has_its_own_claims() -> None:
