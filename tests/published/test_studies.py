@@ -282,6 +282,11 @@ def test_margins() -> None:
     # a class of few images that is nearly always right still has the margin of all classes
     assert _number("test.per_class.9.recall", "eurosat_mobilenetv2_scratch").margin == 0.015
     assert _number("test.confused.2.6", "eurosat_alexnet_scratch").margin == pytest.approx(5400 * _half(142, 5400))
+    # accuracies on fewer than 5,000 images have half the Wilson interval, whatever the margin of others
+    assert _number("history.val_accuracy@final", "eurosat_fusion").margin == pytest.approx(
+        _half(0.9495 * 2160, 2160), abs=1e-6
+    )
+    assert all(claim.n is None or claim.n < 5000 for claim in claims("cifar_eurosat") if claim.kind == "small")
     assert _number("epochs_run", "beans_vgg16_scratch").margin == pytest.approx(8.6)
     assert _number("history.loss@final", "beans_vgg16_finetune", "block5").margin == 0.02
 
