@@ -56,8 +56,10 @@ def evaluate_labels(
 
     Returns:
         Plain numbers, ready for JSON: `n`, `accuracy` with its Wilson interval, `macro` and `weighted` averages and
-        `per_class` precision, recall and F1 (F1 with a bootstrap interval over the images), `confusion_matrix` (rows
-        true), `most_confused` (true, predicted, count) and `most_confused_pairs` (both directions together).
+        `per_class` precision, recall and F1 (F1 with a bootstrap interval over the images), `intervals` by the same
+        bootstrap of those averages that are no proportion of the images (`macro.precision`, `macro.recall` and
+        `weighted.precision`), `confusion_matrix` (rows true), `most_confused` (true, predicted, count) and
+        `most_confused_pairs` (both directions together).
 
     Raises:
         KerasexpError: if there are no images.
@@ -71,7 +73,7 @@ def evaluate_labels(
     precision, recall, f1, support = metrics.precision_recall_fscore_support(
         labels, predicted, labels=classes, zero_division=0
     )
-    samples, weights = _resampled_f1(confusion, seed)
+    samples, weights = _resampled(confusion, seed)
 
     def average(share: np.ndarray, sampled: np.ndarray) -> dict[str, Any]:
         return {
@@ -80,21 +82,28 @@ def evaluate_labels(
             "f1": {"value": float(f1 @ share), "interval": list(percentile_interval(sampled))},
         }
 
+    averages = {
+        "macro.precision": samples["precision"].mean(axis=1),
+        "macro.recall": samples["recall"].mean(axis=1),
+        "weighted.precision": (samples["precision"] * weights).sum(axis=1),
+    }
+
     return {
         "n": len(labels),
         "accuracy": {"value": right / len(labels), "interval": list(wilson(right, len(labels)))},
-        "macro": average(np.full(len(names), 1 / len(names)), samples.mean(axis=1)),
-        "weighted": average(support / support.sum(), (samples * weights).sum(axis=1)),
+        "macro": average(np.full(len(names), 1 / len(names)), samples["f1"].mean(axis=1)),
+        "weighted": average(support / support.sum(), (samples["f1"] * weights).sum(axis=1)),
         "per_class": [
             {
                 "name": name,
                 "support": int(support[k]),
                 "precision": float(precision[k]),
                 "recall": float(recall[k]),
-                "f1": {"value": float(f1[k]), "interval": list(percentile_interval(samples[:, k]))},
+                "f1": {"value": float(f1[k]), "interval": list(percentile_interval(samples["f1"][:, k]))},
             }
             for k, name in enumerate(names)
         ],
+        "intervals": {path: list(percentile_interval(sampled)) for path, sampled in averages.items()},
         "confusion_matrix": confusion.tolist(),
         "most_confused": _most_confused(confusion, names),
         "most_confused_pairs": _most_confused_pairs(confusion, names),
@@ -118,12 +127,19 @@ def most_confident_mistakes(probabilities: np.ndarray, labels: np.ndarray, count
     return wrong[order][:count].astype(np.int64)
 
 
-def _resampled_f1(confusion: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """F1 `[resamples, classes]` on resampled images, and each class's share of the resample's images."""
+def _resampled(confusion: np.ndarray, seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Scores `[resamples, classes]` on resampled images, and each class's share of the resample's images."""
     hits, support, predicted = resampled_counts(confusion, seed)
-    total = support + predicted
-    f1 = np.divide(2 * hits, total, out=np.zeros_like(total), where=total > 0)
-    return f1, support / support.sum(axis=1, keepdims=True)
+
+    def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+        return np.divide(part, whole, out=np.zeros_like(whole), where=whole > 0)
+
+    scores = {
+        "precision": share(hits, predicted),
+        "recall": share(hits, support),
+        "f1": share(2 * hits, support + predicted),
+    }
+    return scores, support / support.sum(axis=1, keepdims=True)
 
 
 def _cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:

@@ -98,7 +98,8 @@ def evaluate_clusters(
         * `nmi` and `ari` (adjusted Rand index) of the clusters themselves;
         * `majority_accuracy`, where each cluster is taken for its most frequent class, and `purity`, its value: the
           share of images that are of their cluster's most frequent class;
-        * `intervals` of `nmi_mapped`, `nmi` and `ari` by the basic bootstrap over the images, the map held fast.
+        * further `intervals`, of `nmi_mapped`, `nmi` and `ari`, by the basic bootstrap over the images, the map held
+          fast.
 
     Raises:
         KerasexpError: if there are no images.
@@ -121,7 +122,7 @@ def evaluate_clusters(
         **{name: float(value) for name, value in scores.items()},
         "purity": majority / len(labels),
         "majority_accuracy": {"value": majority / len(labels), "interval": list(wilson(majority, len(labels)))},
-        "intervals": {name: _around(scores[name], values) for name, values in resampled.items()},
+        "intervals": mapped["intervals"] | {name: _around(scores[name], values) for name, values in resampled.items()},
     }
     return found, mapping
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import os
 import re
 import sys
@@ -41,6 +42,8 @@ class Backbone:
         keras_name: of the file that Keras downloads; empty where it has none.
         folder: where Keras offers it.
         md5: of Keras' file; empty where Keras publishes none.
+        rounded: of each of `all_layers`, how the SHA-256 of its arrays rounded to 16 bits begins: the same of the
+            publisher's own file and of a copy rounded to 16 bits. Empty where it is not known.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Backbone:
     keras_name: str = ""
     folder: str = ""
     md5: str = ""
+    rounded: tuple[str, ...] = ()
 
 
 # file names, addresses and md5 are those of keras.applications
@@ -66,6 +70,13 @@ BACKBONES: Mapping[str, Backbone] = {
             keras_name="vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
             folder="vgg16/",
             md5="6d6bbae143d832006294945121d1f1fc",
+            rounded=(
+                *("3e8ee3e43bdaeedb", "62d3a42a3272da29"),
+                *("78fe58c544038161", "c9a49888dd58dcc0"),
+                *("fb8239c83ccc445a", "79bb60d88c286845", "81b271ef287b3d20"),
+                *("ee6f3a2bee1f968a", "d85cfea8b66add1e", "3c8f0db7670b69ac"),
+                *("3bebad5cbc552dfc", "d945d06ba20fb177", "ebe54efc93c4c655"),
+            ),
         ),
         Backbone(
             name="mobilenet_v2",
@@ -156,10 +167,12 @@ def load_pretrained(model: keras.Model, backbone: str, path: str | Path) -> dict
         path: an HDF5 file of Keras. Layers after the backbone may be in it; they are left out.
 
     Returns:
-        `path`, `sha256`, `official` (whether it is the publisher's own file: by its checksum where one is published,
-        else by its name), `altered` (in words, how it is known to differ from that; empty for an official one) and
-        `folded` (whether its batch normalisation does nothing but add: good for predictions of a frozen part, useless
-        where the statistics adapt or train).
+        `path`, `sha256`, `official` (whether its checksum is that of the publisher's own file), `origin`, `altered` (in
+        words, how it is known to differ from the publisher's; empty where nothing is known) and `folded` (whether its
+        batch normalisation does nothing but add: good for predictions of a frozen part, useless where the statistics
+        adapt or train). The origin is `publisher`, `rounded` (the publisher's numbers, rounded to 16 bits or not, in
+        another file), `unverified` or `unknown`. Nobody publishes a checksum of MobileNetV2's files, so nothing tells
+        one from others: under Keras' own name it is `unverified`, under any other `unknown`.
 
     Raises:
         UsageError: if the network has no such layers, or not in the layout that the weights were trained in.
@@ -175,12 +188,13 @@ def load_pretrained(model: keras.Model, backbone: str, path: str | Path) -> dict
     for layer, values in zip(layers, arrays, strict=True):
         layer.set_weights(values)
     folded = _is_folded(layers)
-    official = _is_official(known, path, source)
+    origin = _origin(known, path, source, dict(zip((layer.name for layer in layers), arrays, strict=True)))
     return {
         "path": str(path),
         "sha256": files.file_digest(path),
-        "official": official,
-        "altered": "" if official else _differences(arrays, folded),
+        "official": origin == "publisher",
+        "origin": origin,
+        "altered": "" if origin in ("publisher", "unverified") else _differences(arrays, folded),
         "folded": folded,
     }
 
@@ -303,12 +317,24 @@ def _is_folded(layers: list[Any]) -> bool:
     return bool(normalizations) and all(map(folded, normalizations))
 
 
-def _is_official(known: Backbone, path: Path, source: str) -> bool:
-    if known.md5:
-        return files.file_digest(path, "md5") == known.md5
-    if known.keras_name:
-        return re.fullmatch(known.keras_name.replace("{alpha}", r"[\d.]+"), path.name) is not None
-    return source.startswith(ALEXNET_SHA256)
+def _origin(known: Backbone, path: Path, source: str, arrays: Mapping[str, list[np.ndarray]]) -> str:
+    """Whose weights they are, as far as the file shows it: its name alone proves nothing."""
+    if known.md5 and files.file_digest(path, "md5") == known.md5:
+        return "publisher"
+    if not known.keras_name and source.startswith(ALEXNET_SHA256):
+        return "publisher"
+    rounded = dict(zip(known.all_layers, known.rounded, strict=False))
+    if rounded and all(_rounded_digest(values) == rounded[name] for name, values in arrays.items()):
+        return "rounded"
+    if not known.md5 and known.keras_name:
+        named = re.fullmatch(known.keras_name.replace("{alpha}", r"[\d.]+"), path.name)
+        return "unverified" if named else "unknown"
+    return "unknown"
+
+
+def _rounded_digest(values: list[np.ndarray]) -> str:
+    with np.errstate(over="ignore"):
+        return hashlib.sha256(b"".join(value.astype("<f2").tobytes() for value in values)).hexdigest()[:16]
 
 
 def _differences(arrays: list[list[np.ndarray]], folded: bool) -> str:

@@ -99,12 +99,12 @@ def _cell(study: str, model: str, metric: str, rows: Sequence[StudyRow], known: 
     row = next((row for row in of_metric if row.claim == published or not (published or row.claim.experiment)), None)
     if row is not None:
         value, interval, seeds = row.ours, row.ours_interval, len(row.comparable)
-        if value is not None or not row.others:
+        if value is not None or row.comparable or not row.others:
             return Cell(model, row.claim, value, interval, seeds, row.status if row.verdict else "", row.reasons)
         other = row.others[0]
         status = "not comparable" if other.value is not None else ""
         return Cell(model, row.claim, other.value, None, 1, status, other.reasons)
-    able = runs_of(study, model, known)
+    able = runs_of(study, model, known, metric)
     values = [value for one in able if (value := one.results.value(metric)) is not None]
     if not values:
         return Cell(model, None, None, None, 0, "")

@@ -1,7 +1,7 @@
 """Functions that decide a statement over the metrics of one run.
 
 Each takes the run's numbers and the statement's metric and limit, and returns whether the statement holds (None if the
-run lacks the number) and what was seen, in words.
+run lacks the number, or its number is not sure enough) and what was seen, in words.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-LEVEL = 0.2  # a curve that falls by less than this share of what it fell before has levelled off (assumed)
+LEVEL = 0.2  # a curve that moves by less than this share of what it fell before has levelled off (assumed)
 
 
 class Numbers(Protocol):
@@ -22,6 +22,8 @@ class Numbers(Protocol):
     def value(self, metric: str) -> float | None: ...
 
     def values(self, pattern: str) -> list[float]: ...
+
+    def interval(self, metric: str) -> tuple[float, float] | None: ...
 
 
 Outcome = tuple[bool | None, str]
@@ -37,6 +39,16 @@ def above(numbers: Numbers, metric: str, limit: float) -> Outcome:
     """The number is above the limit."""
     value = numbers.value(metric)
     return (None, "") if value is None else (value > limit, f"{value:.5g}")
+
+
+def surely_above(numbers: Numbers, metric: str, limit: float) -> Outcome:
+    """The whole 95 % interval of the number is above the limit; undecided while the limit lies in it."""
+    value, interval = numbers.value(metric), numbers.interval(metric)
+    if value is None or interval is None:
+        return None, ""
+    low, high = interval
+    words = f"{value:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}"
+    return (True if low > limit else False if high <= limit else None), words
 
 
 def between(numbers: Numbers, metric: str, limit: Sequence[float]) -> Outcome:
@@ -59,13 +71,22 @@ def spread_at_most(numbers: Numbers, metric: str, limit: float) -> Outcome:
     return max(values) - min(values) <= limit, f"from {min(values):.4f} to {max(values):.4f}"
 
 
-def levels_off(numbers: Numbers, metric: str, limit: float) -> Outcome:
-    """After the epoch `limit` the curve falls by less than a fifth of what it fell until then."""
-    first, then, lowest = (numbers.value(f"{metric}@{place}") for place in (1, limit, "min"))
-    if first is None or then is None or lowest is None:
+def levels_off(numbers: Numbers, metric: str, limit: int) -> Outcome:
+    """Around the epoch `limit` the curve becomes flat.
+
+    From there on it moves by less than a fifth of what it fell until then. At half of these epochs it was not flat yet:
+    it still fell by more than a fifth of what it had fallen.
+    """
+    curve, half = numbers.values(f"{metric}@*"), limit // 2
+    if len(curve) < limit or not half:
         return None, ""
-    words = f"from {first:.4f} to {then:.4f} in epoch {limit}, at the lowest {lowest:.4f}"
-    return then - lowest < LEVEL * (first - then), words
+    first, early, then, after = curve[0], curve[half - 1], curve[limit - 1], curve[limit - 1 :]
+    words = (
+        f"from {first:.4f} to {early:.4f} in epoch {half} and {then:.4f} in epoch {limit}, "
+        f"after it {min(after):.4f} to {max(after):.4f}"
+    )
+    still = max(after) - min(after) < LEVEL * (first - then)
+    return still and early - min(curve[:limit]) > LEVEL * (first - early), words
 
 
 def lowest_are(numbers: Numbers, metric: str, limit: Sequence[int]) -> Outcome:
@@ -141,16 +162,20 @@ def some_split(numbers: Numbers, metric: str, limit: float) -> Outcome:
     return second > limit, f"{numbers.class_names[most]}: {first:.4f} and {second:.4f}"
 
 
-def together(numbers: Numbers, metric: str, limit: Sequence[int]) -> Outcome:
-    """These classes are mostly predicted as one and the same class."""
-    rows = [numbers.values(f"{metric}.{true}.*") for true in limit]
+def grouped(numbers: Numbers, metric: str, limit: Sequence[int]) -> Outcome:
+    """Some classes are mostly predicted as one and the same class, and others as another one.
+
+    `limit` is how many classes are the group, these, and those that must be elsewhere.
+    """
+    many, *classes = limit
+    rows = [numbers.values(f"{metric}.{true}.*") for true in classes]
     if not all(rows):
         return None, ""
     mostly = [row.index(max(row)) for row in rows]
     words = ", ".join(
-        f"{numbers.class_names[k]} as {numbers.class_names[m]}" for k, m in zip(limit, mostly, strict=True)
+        f"{numbers.class_names[k]} as {numbers.class_names[m]}" for k, m in zip(classes, mostly, strict=True)
     )
-    return len(set(mostly)) == 1, words
+    return len(set(mostly[:many])) == 1 and mostly[0] not in mostly[many:], words
 
 
 def _ranked(numbers: Numbers, metric: str) -> list[int]:
@@ -175,6 +200,7 @@ def _names(numbers: Numbers, classes: Sequence[int]) -> str:
 CHECKS: dict[str, Callable[[Numbers, str, Any], Outcome]] = {
     "below": below,
     "above": above,
+    "surely_above": surely_above,
     "between": between,
     "all_below": all_below,
     "spread_at_most": spread_at_most,
@@ -187,7 +213,7 @@ CHECKS: dict[str, Callable[[Numbers, str, Any], Outcome]] = {
     "pair_among": pair_among,
     "count_above": count_above,
     "some_split": some_split,
-    "together": together,
+    "grouped": grouped,
 }
 
 LISTED = {  # those whose limit is a list
@@ -199,5 +225,5 @@ LISTED = {  # those whose limit is a list
     "mostly_taken_for",
     "pair_among",
     "count_above",
-    "together",
+    "grouped",
 }

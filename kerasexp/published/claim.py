@@ -16,7 +16,7 @@ Number = StrictInt | StrictFloat
 Provenance = Literal["S", "F", "O", "D", "A"]
 Split = Literal["train", "validation", "test"]
 Unit = Literal["share", "loss", "epochs", "count", "ratio", "seconds"]
-Scope = Literal["data", "network", "epoch", "training", "machine", "several"]
+Scope = Literal["data", "network", "start", "epoch", "training", "machine", "several"]
 
 
 class Check(Frozen):
@@ -101,8 +101,9 @@ class Claim(Frozen):
         source: where in the report.
         provenance: S stated in the report, F read off a figure, O from the author's code and files, D derived,
             A assumed.
-        scope: what of a run decides it: its data, its network, its first epochs, its whole training, the machine
-            (times: never comparable), or several runs.
+        scope: what of a run decides it: its data, its network, its start (the network before the training, which no
+            run of ours evaluates: without a check), its first epochs, its whole training, the machine (times: never
+            comparable), or several runs.
         epoch: for the scope `epoch`, how many epochs a run needs.
         text: a statement in words.
         compares: for the scope `several`, the experiments that the statement is about.
@@ -160,7 +161,8 @@ class Claim(Frozen):
     @property
     def decidable(self) -> bool:
         """Whether numbers of runs decide it."""
-        return self.kind != "qualitative" or self.check is not None or bool(self.contrasts)
+        numbers = self.kind != "qualitative" and self.scope != "start"
+        return numbers or self.check is not None or bool(self.contrasts)
 
     @property
     def model(self) -> str:

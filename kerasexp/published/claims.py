@@ -259,19 +259,19 @@ def questions(study: str) -> tuple[Question, ...]:
 
 
 @functools.cache
-def probe(study: str, model: str) -> Claim:
+def probe(study: str, model: str, metric: str = "") -> Claim:
     """A claim about the whole training of one model: what decides whether a run may speak for the model.
 
     Args:
         study: its name.
         model: experiment and variants, as `Claim.compares` names them.
+        metric: in which number it speaks; any by default.
     """
     content = _study(study)
     names = [name for group in content.columns.values() for name in group]
     found = next(found for name in names if _named(found := content.model(name)) == model)
-    return Claim(
-        **found, text=model, kind="qualitative", source="", provenance="D", scope="training", table="Statements"
-    )
+    fixed: dict[str, Any] = {"kind": "qualitative", "source": "", "provenance": "D", "scope": "training"}
+    return Claim(**found, **fixed, text=model, metric=metric, table="Statements")
 
 
 @functools.cache
@@ -448,4 +448,6 @@ def _scope(metric: str, value: float, margin: float) -> tuple[Scope, int | None]
     if metric.startswith("history.reaches."):
         return "epoch", math.ceil(value + margin)
     after = re.fullmatch(r"history\.\w*(?:loss|accuracy)@(\d+)", metric)
+    if after and after[1] == "0":
+        return "start", None
     return ("epoch", int(after[1])) if after else ("training", None)

@@ -19,10 +19,11 @@ def comparable(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim
     """Why a run and a claim are not comparable. This function alone decides; what it refuses gets no verdict.
 
     A claim about the network needs only the network and images of the study's shape; one about the data only the data.
-    A time is never comparable: nobody has the study's machine. All others need the recipe `published` with the settings
-    of the claim's own configuration (the seed apart), the complete data set, the published weights where the study
-    started from such, and the precision of the study. A claim about epoch e is served by every such run that passed
-    epoch e, all others by runs that went to their own end: stopping early by the recipe's rule is one.
+    A time is never comparable: nobody has the study's machine; nor is what was measured before the training, which our
+    runs do not evaluate. All others need the recipe `published` with the settings of the claim's own configuration (the
+    seed apart), the complete data set, the published weights where the study started from such, and the precision of
+    the study; one about t-SNE maps needs the same maps too. A claim about epoch e is served by every such run that
+    passed epoch e, all others by runs that went to their own end: stopping early by the recipe's rule is one.
 
     Args:
         experiment: the run's resolved configuration.
@@ -36,6 +37,8 @@ def comparable(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim
         return ("a statement about several runs",)
     if claim.scope == "machine":
         return ("a time on another machine",)
+    if claim.scope == "start":
+        return ("measured before the training; a run is first validated after its first epoch",)
     if claim.scope == "network":
         return _network(experiment, manifest, claim)
     if claim.scope == "data":
@@ -45,6 +48,8 @@ def comparable(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim
     if experiment.recipe == claimed.recipe:
         reasons += [*_weights(experiment, manifest, claimed), *_precision(experiment, manifest, claimed)]
         reasons += _length(experiment, manifest, claim, claimed)
+        if about_maps(claim):
+            reasons += _differences(_maps(experiment), _maps(claimed))
     return tuple(reasons)
 
 
@@ -133,8 +138,20 @@ def _what_trains(experiment: Experiment) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key not in apart} | {"data": data}
 
 
+def about_maps(claim: Claim) -> bool:
+    """Whether the claim is about t-SNE maps: how they are drawn decides nothing else."""
+    return (claim.check.metric if claim.check else claim.metric).startswith("embedding.")
+
+
+def _maps(experiment: Experiment) -> dict[str, Any]:
+    return {"embedding": experiment.embedding and experiment.embedding.model_dump()}
+
+
 def _weights(experiment: Experiment, manifest: Mapping[str, Any], claimed: Experiment) -> list[str]:
-    """What the training started from, backbone by backbone; a file that proved to be the official one is ImageNet's."""
+    """What the training started from, backbone by backbone.
+
+    A file is ImageNet's if its numbers are, rounded or not, whatever it is called; the name alone proves nothing.
+    """
     ours, theirs = (one.settings().get("pretrained") or {} for one in (experiment, claimed))
     if ours and theirs and set(ours) != set(theirs):
         return [f"weights of {', '.join(ours)} instead of {', '.join(theirs)}"]
@@ -142,7 +159,11 @@ def _weights(experiment: Experiment, manifest: Mapping[str, Any], claimed: Exper
     for backbone in [*theirs, *(backbone for backbone in ours if backbone not in theirs)]:
         our, their = ours.get(backbone, "random"), theirs.get(backbone, "random")
         found = manifest.get("pretrained", {}).get(backbone, {})
-        if our != their and not (their == "imagenet" and our != "random" and found.get("official")):
+        if their == "imagenet" and our != "random" and _known(found):
+            continue
+        if our == their == "imagenet" and found.get("origin") == "unknown":
+            reasons.append("weights of unknown origin instead of ImageNet")
+        elif our != their:
             reasons.append(f"{_START.get(our, our)} weights instead of {_INSTEAD.get(their, their)}")
     return list(dict.fromkeys(reasons))
 
@@ -150,11 +171,24 @@ def _weights(experiment: Experiment, manifest: Mapping[str, Any], claimed: Exper
 def remarks(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     """What a reader should know of a run's data and weights though it changes no verdict."""
     weights = [
-        f"altered copy of the {backbone} weights: {found.get('altered') or 'not the official file'}"
+        _about(found).format(backbone=backbone)
         for backbone, found in (manifest.get("pretrained") or {}).items()
         if found.get("source") != "random" and not found.get("official", True)
     ]
     return (*manifest.get("data", {}).get("notes", ()), *weights)
+
+
+def _known(found: Mapping[str, Any]) -> bool:
+    """Whether weights are the publisher's, as far as anybody can tell."""
+    return bool(found.get("official")) or found.get("origin") in ("rounded", "unverified")
+
+
+def _about(found: Mapping[str, Any]) -> str:
+    if found.get("origin") == "unverified":
+        return "origin of the {backbone} weights not verified: their publisher gives no checksum"
+    if found.get("origin") == "unknown":
+        return "{backbone} weights of unknown origin"
+    return f"altered copy of the {{backbone}} weights: {found.get('altered') or 'not the official file'}"
 
 
 def _precision(experiment: Experiment, manifest: Mapping[str, Any], claimed: Experiment) -> list[str]:

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from kerasexp import files
-from kerasexp.evaluation.statistics import Interval, wilson
+from kerasexp.evaluation.statistics import Interval, difference_interval, wilson
 from kerasexp.runs import Run
 
 _SPLITS = ("test", "train", "validation")
+_MILESTONES = ("history.reaches.", "history.lr_drops@")
 _COUNTED = ("errors", "confusion.", "confused.")
 _OVER_ALL: dict[str, Callable[[Sequence[float]], float]] = {
     "max": max,
@@ -73,10 +74,12 @@ class Results:
                   weights of the recipe's table (`test.macro.f1`, `test.per_class.3.recall`, `validation.loss`);
                 * `test.errors`: wrong images; `test.confusion.<true>.<predicted>`: share of the true class that was
                   taken for the other; `test.confused.<a>.<b>`: images of either class taken for the other;
+                  `test.lead.<score>.<class>.<class>…`: the mean of these classes' score minus that of all others;
                 * `history.<column>@<place>`: the place is an epoch, `final`, `best` (the run's best epoch), or `max`,
                   `min`, `mean` and `sum` over all epochs. The columns `gap` and `accuracy_gap` are validation minus
                   training loss and accuracy. `history.epoch.<column>@<max or min>` is the first epoch with that value,
                   `history.fall.<column>` the largest fall from one epoch to the next,
+                  `history.gain.<column>@<epoch>` the highest value after the epoch minus the highest until it,
                   `history.reaches.<column>@<level>` the first at that level, `history.lr_drops` the number of drops
                   and `history.lr_drops@<k>` the first epoch after drop k;
                 * `data.<splits>.images`, `data.<splits>.images.<class>`, `data.<splits>.share.<class>` and
@@ -91,6 +94,8 @@ class Results:
         """
         head, _, rest = metric.partition(".")
         if head in _SPLITS:
+            if rest.startswith("lead."):
+                return self._lead(head, *rest.split(".")[1:])
             return self._counted(head, *rest.split(".")) if rest.startswith(_COUNTED) else self._score(head, rest)
         if head == "history":
             return self._from_history(rest)
@@ -101,6 +106,10 @@ class Results:
         if head == "embedding":
             return _number(_walk(self.metrics, metric.split(".")))
         return _number(_walk(self.manifest, metric.split(".")))
+
+    def never(self, metric: str) -> bool:
+        """Whether the metric is an epoch at which something happens first, and it never happened in this run."""
+        return bool(self.history) and metric.startswith(_MILESTONES) and self.value(metric) is None
 
     def values(self, pattern: str) -> list[float]:
         """All numbers of a path in which `*` stands for every class, every epoch, or for training and test set."""
@@ -125,6 +134,8 @@ class Results:
                 low, high = known
                 return low, high
             return self._binomial(head, rest)
+        if metric.startswith("history.gain."):
+            return self._interval_of_gain(*metric.removeprefix("history.gain.").split("@"))
         value = self.value(metric)
         column = re.fullmatch(r"history\.((?:val_)?accuracy)@\w+", metric)
         if value is None or column is None:
@@ -170,6 +181,16 @@ class Results:
         if what == "confused":
             return confusion[first][second] + confusion[second][first]
         return confusion[first][second] / sum(confusion[first]) if sum(confusion[first]) else None
+
+    def _lead(self, split: str, score: str, *classes: str) -> float | None:
+        found = [self._score(split, f"per_class.{number}.{score}") for number in range(len(self.class_names))]
+        known = [value for value in found if value is not None]
+        inside = {int(number) for number in classes}
+        if not known or len(known) < len(found) or max(inside) >= len(found):
+            return None
+        some = [value for number, value in enumerate(known) if number in inside]
+        others = [value for number, value in enumerate(known) if number not in inside]
+        return math.fsum(some) / len(some) - math.fsum(others) / len(others) if others else None
 
     def _binomial(self, split: str, path: str) -> Interval | None:
         """Recall is a proportion of a class's images, precision of the images put into it."""
@@ -223,6 +244,9 @@ class Results:
             values = [value for row in self.history if (value := _column(row, column)) is not None]
             falls = [before - now for before, now in zip(values, values[1:], strict=False)]
             return max(0.0, *falls) if falls else None
+        if name.startswith("gain."):
+            best = self._best_until_and_after(name.removeprefix("gain."), int(place))
+            return best[1][0] - best[0][0] if best else None
         if name.startswith("epoch."):
             column = name.removeprefix("epoch.")
             extreme = self._from_history(f"{column}@{place}")
@@ -234,6 +258,20 @@ class Results:
             return _OVER_ALL[place](values) if values else None
         row = self._row(place)
         return None if row is None else _column(row, name)
+
+    def _best_until_and_after(self, column: str, epoch: int) -> list[tuple[float, int]] | None:
+        """The highest value until an epoch and after it, each with its own epoch."""
+        known = [(value, int(row["epoch"])) for row in self.history if (value := _column(row, column)) is not None]
+        parts = [[one for one in known if one[1] <= epoch], [one for one in known if one[1] > epoch]]
+        return [max(part) for part in parts] if all(parts) else None
+
+    def _interval_of_gain(self, column: str, place: str) -> Interval | None:
+        best = self._best_until_and_after(column, int(place))
+        if best is None:
+            return None
+        (before, epoch), (after, later) = best
+        known = [self.interval(f"history.{column}@{one}") for one in (later, epoch)]
+        return None if known[0] is None or known[1] is None else difference_interval(after, known[0], before, known[1])
 
     def _row(self, place: str) -> Mapping[str, float] | None:
         if place == "final":

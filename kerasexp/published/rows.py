@@ -90,5 +90,5 @@ def _row(claim: Claim, results: Results, reasons: tuple[str, ...], notes: tuple[
     if not reasons and claim.kind == "qualitative":
         verdict = judge_statement(claim, [results])
     elif not reasons:
-        verdict = judge(claim, [] if ours is None else [ours], [interval])
+        verdict = judge(claim, [] if ours is None else [ours], [interval], int(results.never(claim.metric)))
     return Row(claim, claim.value, claim.interval, ours, interval, verdict, reasons, notes)

@@ -2,7 +2,7 @@
 
 An order is judged on the difference of our own runs, paired over seeds from three on and on the same test images below,
 with no margin. It is reproduced if the 95 % interval of every difference lies above 0, not reproduced if one lies below
-it though it is the lowest of so many, and cannot be told otherwise.
+it though it is the lowest of so many (of all that the statement compares), and cannot be told otherwise.
 """
 
 from __future__ import annotations
@@ -10,17 +10,23 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from scipy import special
 
-from kerasexp.evaluation.statistics import Interval, difference_interval, prediction_half_width
+from kerasexp.evaluation.statistics import (
+    Interval,
+    difference_interval,
+    mean_interval,
+    percentile_interval,
+    prediction_half_width,
+)
 from kerasexp.published.claim import Claim, Contrast
 from kerasexp.published.claims import published_number
-from kerasexp.published.pairing import paired_interval
+from kerasexp.published.pairing import RESAMPLES, paired_interval
 from kerasexp.published.results import Results
-from kerasexp.published.verdicts import ENOUGH_SEEDS, Verdict, provisional, too_few
+from kerasexp.published.verdicts import ENOUGH_SEEDS, ROUNDING, Verdict, provisional, too_few
 
 Runs = Mapping[str, Sequence[Results]]
 _SHARES = ("accuracy", "f1", "recall", "precision", "nmi", "ari", "purity", "share")
@@ -34,9 +40,11 @@ class Difference:
     Attributes:
         first, second: the models.
         value: mean of the first minus mean of the second.
-        interval: 95 % interval of it; None where too few seeds say nothing of it.
+        interval: 95 % interval of it, without width only where it is measured without error; None where nothing
+            says how far it may be off.
         freedom: degrees of freedom of the interval; None where it is of the images.
         one_run: how far a single pair of runs may lie from it; None below three seeds.
+        missing: without an interval, what would give one.
     """
 
     first: str
@@ -45,19 +53,25 @@ class Difference:
     interval: Interval | None
     freedom: int | None = None
     one_run: float | None = None
+    missing: str = ""
 
     def is_below(self, limit: float, among: int) -> bool:
-        """Whether it surely lies below the limit, though it is the lowest of several (Bonferroni)."""
-        if self.interval is None:
-            return False
-        if self.interval[0] == self.interval[1]:
+        """Whether it surely lies below the limit, though it is the lowest of several."""
+        if self.interval is not None and self.interval[0] == self.interval[1]:
             return self.value <= limit
+        return self.widened(among)[1] < limit
+
+    def widened(self, among: int) -> Interval:
+        """The interval that holds it though it is the most extreme of several (Bonferroni)."""
+        if self.interval is None:
+            return -math.inf, math.inf
         tail = 1 - 0.025 / among
         if self.freedom is None:
-            wider = special.ndtri(tail) / special.ndtri(0.975)
+            wider = float(special.ndtri(tail) / special.ndtri(0.975))
         else:
-            wider = special.stdtrit(self.freedom, tail) / special.stdtrit(self.freedom, 0.975)
-        return bool(self.value + wider * (self.interval[1] - self.value) < limit)
+            wider = float(special.stdtrit(self.freedom, tail) / special.stdtrit(self.freedom, 0.975))
+        low, high = self.interval
+        return self.value - wider * (self.value - low), self.value + wider * (high - self.value)
 
 
 def judge_several(claim: Claim, runs: Runs) -> Verdict:
@@ -67,7 +81,8 @@ def judge_several(claim: Claim, runs: Runs) -> Verdict:
         claim: a statement with contrasts.
         runs: comparable runs of every model in it, at least one of each.
     """
-    outcomes = [_CONTRASTS[contrast.name](claim.study, contrast, runs) for contrast in claim.contrasts]
+    among = sum(len(_pairs(contrast)) or 1 for contrast in claim.contrasts)
+    outcomes = [_CONTRASTS[contrast.name](claim.study, contrast, runs, among) for contrast in claim.contrasts]
     seen = "; ".join(words for _, words in outcomes)
     seeds = min(len(runs[model]) for contrast in claim.contrasts for model in contrast.models)
     mark = provisional(seeds)
@@ -83,14 +98,20 @@ def judge_several(claim: Claim, runs: Runs) -> Verdict:
 Outcome = tuple[bool | None, str]
 
 
-def _greater(study: str, contrast: Contrast, runs: Runs) -> Outcome:
+def _pairs(contrast: Contrast) -> list[tuple[str, str]]:
+    """The pairs of models whose differences decide; none where one number of all models does."""
+    if contrast.name == "greater":
+        return [pair for one, other in itertools.pairwise(contrast.groups) for pair in itertools.product(one, other)]
+    return list(itertools.combinations(contrast.models, 2)) if contrast.name == "near" else []
+
+
+def _greater(study: str, contrast: Contrast, runs: Runs, among: int) -> Outcome:
     """Each model of a group is greater than each of the next."""
-    pairs = [pair for one, other in itertools.pairwise(contrast.groups) for pair in itertools.product(one, other)]
-    limit = _one(contrast)
+    limit, pairs = _one(contrast), _pairs(contrast)
     found = list(_differences(contrast, pairs, runs))
     if len(found) < len(pairs):
         return None, _missing(contrast, runs)
-    against = [one for one in found if one.is_below(limit, len(found))]
+    against = [one for one in found if one.is_below(limit, among)]
     undecided = [one for one in found if one.interval is None or one.interval[0] <= limit]
     decisive = min(against or undecided or found, key=lambda one: one.value)
     more = f" (the smallest of {len(found)})" if len(found) > 1 and not against else ""
@@ -98,14 +119,13 @@ def _greater(study: str, contrast: Contrast, runs: Runs) -> Outcome:
     return (False if against else None if undecided else True), words
 
 
-def _near(study: str, contrast: Contrast, runs: Runs) -> Outcome:
+def _near(study: str, contrast: Contrast, runs: Runs, among: int) -> Outcome:
     """No two models lie further apart than the limit."""
-    pairs = list(itertools.combinations(contrast.models, 2))
-    limit = _one(contrast)
+    limit, pairs = _one(contrast), _pairs(contrast)
     found = list(_differences(contrast, pairs, runs))
     if len(found) < len(pairs):
         return None, _missing(contrast, runs)
-    apart = [one for one in found if one.interval and (one.interval[0] > limit or one.interval[1] < -limit)]
+    apart = [one for one in found if (wide := one.widened(among))[0] > limit or wide[1] < -limit]
     undecided = [one for one in found if one.interval is None or max(map(abs, one.interval)) > limit]
     decisive = max(apart or undecided or found, key=lambda one: abs(one.value))
     more = f" (the largest of {len(found)})" if len(found) > 1 else ""
@@ -113,28 +133,61 @@ def _near(study: str, contrast: Contrast, runs: Runs) -> Outcome:
     return (False if apart else None if undecided else True), words
 
 
-def _narrower(study: str, contrast: Contrast, runs: Runs) -> Outcome:
-    """The means of the first group's models spread less than those of the second group's."""
-    spreads = []
-    for group in contrast.groups:
-        means = [_mean(contrast.metric, runs[model]) for model in group]
-        if None in means:
-            return None, _missing(contrast, runs)
-        known = [mean for mean in means if mean is not None]
-        spreads.append(max(known) - min(known))
-    first, second = (_amount(contrast.metric, spread).removeprefix("+") for spread in spreads)
-    return spreads[0] < spreads[1], f"the means spread over {first} against {second}"
+def _narrower(study: str, contrast: Contrast, runs: Runs, among: int) -> Outcome:
+    """The means of the first group's models spread less than those of the second group's, by a parametric bootstrap.
 
-
-def _mean_between(study: str, contrast: Contrast, runs: Runs) -> Outcome:
-    """The mean over all models lies between the two limits."""
-    assert isinstance(contrast.limit, tuple)
-    means = [_mean(contrast.metric, runs[model]) for model in contrast.models]
-    if None in means:
+    Each mean over seeds is drawn again from Student's t about the one seen, so that a spread that is only the noise of
+    few seeds decides nothing.
+    """
+    known = {model: list(_by_seed(contrast.metric, runs[model]).values()) for model in contrast.models}
+    if not all(known.values()):
         return None, _missing(contrast, runs)
-    mean = math.fsum(mean for mean in means if mean is not None) / len(means)
-    low, high = contrast.limit
-    return low <= mean <= high, f"mean {mean:.4f}"
+    means = {model: np.array([np.mean(values)]) for model, values in known.items()}
+    first, second = (_spread(group, means) for group in contrast.groups)
+    spreads = [_amount(contrast.metric, float(spread[0])).removeprefix("+") for spread in (first, second)]
+    words = f"the means spread over {spreads[0]} against {spreads[1]}"
+    if min(map(len, known.values())) < ENOUGH_SEEDS:
+        return None, f"{words}, needs {ENOUGH_SEEDS} seeds"
+    generator = np.random.default_rng(0)
+    drawn = {
+        model: np.mean(values)
+        + np.std(values, ddof=1) / math.sqrt(len(values)) * generator.standard_t(len(values) - 1, RESAMPLES)
+        for model, values in known.items()
+    }
+    one, other = (_spread(group, drawn) for group in contrast.groups)
+    low, high = (_amount(contrast.metric, bound).removesuffix(" pp") for bound in percentile_interval(one - other))
+    words += f", 95 % interval of the difference {low} to {high}"
+    return _placed(lambda confidence: percentile_interval(one - other, confidence), (-math.inf, 0.0), among), words
+
+
+def _spread(group: Sequence[str], means: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Largest minus smallest mean of the group's models, float64 `[draws]`."""
+    return np.ptp([means[model] for model in group], axis=0)
+
+
+def _mean_between(study: str, contrast: Contrast, runs: Runs, among: int) -> Outcome:
+    """The mean over all models lies between the two limits: of every seed that all of them share."""
+    assert isinstance(contrast.limit, tuple)
+    by_seed = [_by_seed(contrast.metric, runs[model]) for model in contrast.models]
+    if not all(by_seed):
+        return None, _missing(contrast, runs)
+    shared = sorted(set.intersection(*(set(values) for values in by_seed)))
+    values = [math.fsum(of_model[seed] for of_model in by_seed) / len(by_seed) for seed in shared]
+    if len(values) < ENOUGH_SEEDS:
+        return None, f"needs {ENOUGH_SEEDS} seeds that all models share"
+    low, high = mean_interval(values)
+    words = f"mean {np.mean(values):.4f}, 95 % interval {low:.4f} to {high:.4f}"
+    return _placed(lambda confidence: mean_interval(values, confidence), contrast.limit, among), words
+
+
+def _placed(interval: Callable[[float], Interval], limits: Interval, among: int) -> bool | None:
+    """Whether something lies between two limits: surely, surely not (though it is one of several), or nobody knows."""
+    (low, high), (widest_low, widest_high) = interval(0.95), interval(1 - 0.05 / among)
+    if low == high:  # the same in every seed
+        return None
+    if limits[0] <= low and high <= limits[1]:
+        return True
+    return False if widest_high < limits[0] or widest_low > limits[1] else None
 
 
 _CONTRASTS = {"greater": _greater, "near": _near, "narrower": _narrower, "mean_between": _mean_between}
@@ -151,8 +204,9 @@ def difference(metric: str, first: str, second: str, runs: Runs) -> Difference |
     """How far one model lies above another in a metric; None if a run of either lacks it.
 
     From three seeds of each on, the interval is that of the mean difference: of the pairs with equal seeds, or of the
-    two means (Welch) where fewer than three seeds are shared. Below three seeds it is the sampling error of the test
-    images, paired where both models were tested on the same.
+    two means (Welch) where fewer than three seeds are shared or the pairs differ by the same. Below three seeds it is
+    the sampling error of the test images, paired where both models were tested on the same. So it is where every seed
+    gave the same numbers: that shows no spread, and is no proof that there is none.
 
     Args:
         metric: as in `Results.value`.
@@ -168,10 +222,10 @@ def difference(metric: str, first: str, second: str, runs: Runs) -> Difference |
     if metric.startswith(_EXACT):
         return Difference(first, second, value, (value, value))
     if metric.split("@")[0].removeprefix("history.") == "seconds" and len(_machines(first, second, runs)) > 1:
-        return Difference(first, second, value, None)
+        return Difference(first, second, value, None, missing="on different machines")
     shared = sorted(one.keys() & other.keys())
-    if len(shared) >= ENOUGH_SEEDS:
-        pairs = np.array([one[seed] - other[seed] for seed in shared])
+    pairs = np.array([one[seed] - other[seed] for seed in shared])
+    if len(shared) >= ENOUGH_SEEDS and pairs.std() > ROUNDING:
         deviation, freedom = float(pairs.std(ddof=1)), len(shared) - 1
         value, error = float(pairs.mean()), deviation / math.sqrt(len(shared))
         one_run = prediction_half_width(deviation, len(shared))
@@ -183,9 +237,18 @@ def difference(metric: str, first: str, second: str, runs: Runs) -> Difference |
         freedom = max(1, math.floor(error**4 / weights)) if weights else 1
         one_run = float(special.stdtrit(freedom, 0.975)) * math.sqrt(sum(variances))
     else:
-        return Difference(first, second, value, _of_images(metric, value, runs[first], runs[second]))
+        return _over_images(metric, first, second, value, runs, f"needs {ENOUGH_SEEDS} seeds")
+    if error < ROUNDING:
+        return _over_images(metric, first, second, value, runs, "the same in every seed")
     half = float(special.stdtrit(freedom, 0.975)) * error
     return Difference(first, second, value, (value - half, value + half), freedom, one_run)
+
+
+def _over_images(metric: str, first: str, second: str, value: float, runs: Runs, missing: str) -> Difference:
+    interval = _of_images(metric, value, runs[first], runs[second])
+    if interval is None or interval[0] == interval[1]:
+        return Difference(first, second, value, None, missing=missing)
+    return Difference(first, second, value, interval)
 
 
 def _of_images(metric: str, value: float, first: Sequence[Results], second: Sequence[Results]) -> Interval | None:
@@ -216,8 +279,11 @@ def _mean(metric: str, runs: Sequence[Results]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
-def _machines(first: str, second: str, runs: Runs) -> set[str]:
-    return {str(run.manifest.get("hardware", {}).get("processor")) for model in (first, second) for run in runs[model]}
+def _machines(first: str, second: str, runs: Runs) -> set[tuple[str, ...]]:
+    """What the runs' times depend on: the devices, and how many of the processor's cores and threads were used."""
+    parts = ("processor", "gpu", "threads", "cores")
+    known = [run.manifest.get("hardware", {}) for model in (first, second) for run in runs[model]]
+    return {tuple(str(hardware.get(part)) for part in parts) for hardware in known}
 
 
 def _one(contrast: Contrast) -> float:
@@ -233,8 +299,7 @@ def _missing(contrast: Contrast, runs: Runs) -> str:
 def _shown(contrast: Contrast, one: Difference) -> str:
     words = f"{one.first} minus {one.second} {_amount(contrast.metric, one.value)}"
     if one.interval is None:
-        why = "" if one.one_run else f", needs {ENOUGH_SEEDS} seeds"
-        return words + (", on different machines" if "seconds" in contrast.metric else why)
+        return f"{words}, {one.missing}"
     if one.interval[0] == one.interval[1]:
         return words
     low, high = (_amount(contrast.metric, bound).removesuffix(" pp") for bound in one.interval)

@@ -13,7 +13,7 @@ from kerasexp.config.schema import Experiment
 from kerasexp.evaluation.statistics import Interval, prediction_interval
 from kerasexp.published.claim import Claim
 from kerasexp.published.claims import claims, probe
-from kerasexp.published.comparison import comparable, remarks
+from kerasexp.published.comparison import about_maps, comparable, remarks
 from kerasexp.published.results import Results
 from kerasexp.published.rows import nearest_model
 from kerasexp.published.several import judge_several
@@ -50,7 +50,7 @@ class StudyRow:
         claim: the claim.
         published: its value; None for a statement.
         published_interval: 95 % interval of a published proportion.
-        ours: mean over the comparable runs; None without any, and for a statement.
+        ours: mean over the comparable runs; None without any, for a statement, and where a run came to no value.
         ours_interval: from three seeds on where one more run would lie, below it the sampling error of the images.
         verdict: over all comparable runs; None if there is none, or nothing decides the claim.
         reasons: why there is no verdict: those of the nearest run, or that there is none yet.
@@ -91,7 +91,7 @@ class Candidate:
     run: Run
     experiment: Experiment
     results: Results
-    _known: dict[tuple[str | None, tuple[str, ...]], tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    _known: dict[tuple[str | None, tuple[str, ...], bool], tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def variants(self) -> tuple[str, ...] | None:
@@ -104,10 +104,10 @@ class Candidate:
         return str(self.results.manifest.get("data", {}).get("name", self.experiment.data.name))
 
     def reasons(self, claim: Claim) -> tuple[str, ...]:
-        """Of `comparable`; what is claimed of a whole training needs the same whatever the metric."""
+        """Of `comparable`; what is claimed of a whole training needs the same whatever the metric, but for maps."""
         if claim.scope != "training":
             return comparable(self.experiment, self.results.manifest, claim)
-        model = claim.experiment, claim.variants
+        model = claim.experiment, claim.variants, about_maps(claim)
         if model not in self._known:
             self._known[model] = comparable(self.experiment, self.results.manifest, claim)
         return self._known[model]
@@ -171,9 +171,9 @@ def tally(rows: Iterable[StudyRow]) -> dict[str, int]:
     return {status: counts[status] for status in STATUSES if status in counts}
 
 
-def runs_of(study: str, model: str, known: Sequence[Candidate]) -> list[Candidate]:
-    """The runs whose whole training may be held against the claims about one model, one per seed."""
-    claim = probe(study, model)
+def runs_of(study: str, model: str, known: Sequence[Candidate], metric: str = "") -> list[Candidate]:
+    """The runs whose whole training may be held against the claims about one model in a metric, one per seed."""
+    claim = probe(study, model, metric)
     return _one_per_seed(one for one in known if one.experiment.name == claim.experiment and not one.reasons(claim))
 
 
@@ -203,7 +203,8 @@ def _verdict(claim: Claim, able: Sequence[Candidate]) -> Verdict:
     if claim.kind == "qualitative":
         return judge_statement(claim, [one.results for one in able])
     found = [(value, one) for one in able if (value := one.results.value(claim.metric)) is not None]
-    return judge(claim, [value for value, _ in found], [one.results.interval(claim.metric) for _, one in found])
+    intervals = [one.results.interval(claim.metric) for _, one in found]
+    return judge(claim, [value for value, _ in found], intervals, _never(claim, able))
 
 
 def _several(claim: Claim, known: Sequence[Candidate]) -> StudyRow:
@@ -212,7 +213,8 @@ def _several(claim: Claim, known: Sequence[Candidate]) -> StudyRow:
     if not claim.contrasts:
         return dataclasses.replace(row, reasons=("no check decides this statement",))
     models = dict.fromkeys(model for contrast in claim.contrasts for model in contrast.models)
-    able = {model: runs_of(claim.study, model, known) for model in models}
+    metric = max((contrast.metric for contrast in claim.contrasts), key=lambda one: one.startswith("embedding."))
+    able = {model: runs_of(claim.study, model, known, metric) for model in models}
     row = dataclasses.replace(
         row,
         comparable=tuple(one.measured(claim) for ones in able.values() for one in ones),
@@ -254,7 +256,9 @@ def _one_per_seed(found: Iterable[Candidate]) -> list[Candidate]:
 
 
 def _ours(claim: Claim, able: Sequence[Candidate]) -> tuple[float | None, Interval | None]:
-    """Mean and 95 % interval of our runs."""
+    """Mean and 95 % interval of our runs; none where some of them came to no value."""
+    if _never(claim, able):
+        return None, None
     found = [(value, one) for one in able if claim.metric and (value := one.results.value(claim.metric)) is not None]
     if not found:
         return None, None
@@ -270,6 +274,10 @@ def _ours(claim: Claim, able: Sequence[Candidate]) -> tuple[float | None, Interv
     if len(known) < len(found):
         return mean, None
     return mean, (sum(low for low, _ in known) / len(known), sum(high for _, high in known) / len(known))
+
+
+def _never(claim: Claim, able: Sequence[Candidate]) -> int:
+    return sum(one.results.never(claim.metric) for one in able)
 
 
 def _faults(claim: Claim, able: Sequence[Candidate]) -> tuple[str, ...]:

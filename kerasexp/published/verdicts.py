@@ -45,7 +45,7 @@ class Verdict:
     provisional: str = ""
 
 
-def judge(claim: Claim, values: Sequence[float], intervals: Sequence[Interval | None] = ()) -> Verdict:
+def judge(claim: Claim, values: Sequence[float], intervals: Sequence[Interval | None] = (), never: int = 0) -> Verdict:
     """Judges a published number by comparable runs.
 
     What the data or the network alone decides is measured without error: the difference is judged as it is.
@@ -62,12 +62,15 @@ def judge(claim: Claim, values: Sequence[float], intervals: Sequence[Interval | 
         values: the metric of each run.
         intervals: the 95 % interval of each run's value, as far as there is one; looked at below three runs, and where
             the study's test images were others.
+        never: how many further runs came to no value because what the claim dates never happened in them.
 
     Returns:
         The verdict.
     """
     if claim.value is None:
         raise ValueError(f"{claim.what!r} is a statement: expected a claim with a value.")
+    if never:
+        return _never(claim, len(values) + never, never)
     if not values:
         return Verdict("cannot tell", "the run has no such value")
     difference = float(np.mean(values)) - claim.value
@@ -102,7 +105,9 @@ def judge(claim: Claim, values: Sequence[float], intervals: Sequence[Interval | 
 
 
 def judge_statement(claim: Claim, runs: Sequence[Numbers]) -> Verdict:
-    """Judges a statement by its check on every comparable run: it is reproduced if it holds in all of them.
+    """Judges a statement by its check on every comparable run.
+
+    It is reproduced if it holds in all of them, and not reproduced if one contradicts it.
 
     Args:
         claim: a statement about one run at a time.
@@ -113,13 +118,26 @@ def judge_statement(claim: Claim, runs: Sequence[Numbers]) -> Verdict:
     check = CHECKS[claim.check.name]
     outcomes = [check(run, claim.check.metric, claim.check.limit) for run in runs]
     seen = "; ".join(dict.fromkeys(words for _, words in outcomes if words))
-    if not outcomes or any(holds is None for holds, _ in outcomes):
+    if not outcomes or any(holds is None and not words for holds, words in outcomes):
         return Verdict("cannot tell", "the run has no such value")
     mark = "" if claim.scope in ("data", "network") else provisional(len(runs))
     if mark and len(runs) < claim.least_seeds:
         return Verdict("cannot tell", f"{too_few(claim)}: {seen}", provisional=mark)
-    status: Status = "reproduced" if all(holds for holds, _ in outcomes) else "not reproduced"
+    held = [holds for holds, _ in outcomes]
+    if len(set(held)) > 1:
+        seen = f"holds in {held.count(True)} of {len(held)} runs: {seen}"
+    status: Status = "not reproduced" if False in held else "cannot tell" if None in held else "reproduced"
     return Verdict(status, seen, provisional=mark)
+
+
+def _never(claim: Claim, runs: int, never: int) -> Verdict:
+    """Of something that did not happen in some runs: an epoch that is not there has no place in a mean."""
+    mark, seen = provisional(runs), f"in {never} of {runs} {'run' if runs == 1 else 'runs'} it never happened"
+    if runs < claim.least_seeds:
+        return Verdict("cannot tell", f"{too_few(claim)}: {seen}", provisional=mark)
+    if mark:
+        return Verdict("cannot tell", f"needs {ENOUGH_SEEDS} seeds: {seen}", provisional=mark)
+    return Verdict("not reproduced" if never == runs else "cannot tell", seen)
 
 
 def _sampling_error(claim: Claim, values: Sequence[float], intervals: Sequence[Interval]) -> Interval:
@@ -167,6 +185,8 @@ def _seeds_missing(claim: Claim, difference: float, sampling: Interval, deviatio
     def undecided(half: float) -> bool:
         return _status(_widened(difference, sampling, half), claim.tolerance) == "cannot tell"
 
+    if undecided(0.0):
+        return "no number of seeds would decide it, both numbers are of too few images"
     if undecided(special.ndtri(0.975) * deviation):
         return "no number of seeds would decide it, one published run of so noisy a method says too little"
     for more in range(1, MOST_SEEDS):

@@ -81,6 +81,8 @@ def _score(*path: str) -> str:
         return f"class {path[1]} taken for class {path[2]}"
     if path[0] == "confused":
         return f"classes {path[1]} and {path[2]} taken for each other"
+    if path[0] == "lead":
+        return f"{_SCORES.get(path[1], path[1])} of the classes {', '.join(path[2:])} above that of the others"
     score = _SCORES.get(path[-1], path[-1])
     if path[0] == "per_class":
         return f"{score} of class {path[1]}"
@@ -93,6 +95,8 @@ def _course(path: str) -> str:
         return f"first epoch with {_CURVES[curve.removeprefix('reaches.')]} of {place}"
     if curve.startswith("fall."):
         return f"largest fall of the {_CURVES[curve.removeprefix('fall.')]} between epochs"
+    if curve.startswith("gain."):
+        return f"{_CURVES[curve.removeprefix('gain.')]} gained after epoch {place}"
     if curve.startswith("epoch."):
         return f"epoch of the {_EXTREMES[place]} {_CURVES[curve.removeprefix('epoch.')]}"
     if curve == "lr_drops":

@@ -93,6 +93,11 @@ def test_numbers_of_the_published_confusion_matrix() -> None:
     # on balanced classes macro F1 is about as sure as accuracy: half a width of 0.6 points
     low, high = result["macro"]["f1"]["interval"]
     assert high - low == pytest.approx(0.0124, abs=0.0012)
+    for average in ("macro.precision", "macro.recall", "weighted.precision"):
+        low, high = result["intervals"][average]
+        part, score = average.split(".")
+        assert low < result[part][score] < high
+        assert high - low == pytest.approx(0.0124, abs=0.0015)
     assert result["most_confused"][:3] == [
         {"true": "1", "predicted": "6", "count": 69},
         {"true": "5", "predicted": "2", "count": 63},

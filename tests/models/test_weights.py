@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -244,11 +245,48 @@ def test_a_missing_file_is_fetched(tmp_path, monkeypatch, capsys):
     assert [file.name for file in (tmp_path / "data" / "weights").iterdir()] == [name]
 
 
-def test_known_by_name_where_no_checksum_is_published(ours, saved, tmp_path):
+def test_the_name_is_no_proof_where_no_checksum_is_published(ours, saved, tmp_path):
     path = tmp_path / "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5"
     shutil.copy(saved / "old.h5", path)
     card = load_pretrained(ours, "mobilenet_v2", path)
-    assert (card["official"], card["altered"]) == (True, "")
+    assert (card["official"], card["origin"], card["altered"]) == (False, "unverified", "")
+    shutil.copy(saved / "old.h5", tmp_path / "mobilenet_v2_0.35_224_notop.weights.h5")
+    card = load_pretrained(ours, "mobilenet_v2", tmp_path / "mobilenet_v2_0.35_224_notop.weights.h5")
+    assert (card["official"], card["origin"]) == (False, "unknown")
+
+
+def vgg16_file(path: Path, seed: int = 0) -> Path:
+    """Weights of the right shapes, drawn at random."""
+    theirs = network("vgg16.vgg16")(SHAPE, 3, input_size=None, features="block1_pool")
+    generator = np.random.default_rng(seed)
+    names = weights.BACKBONES["vgg16"].all_layers
+    with h5py.File(path, "w") as file:
+        for number, name in enumerate(names):
+            group = file.create_group(f"layers/layer_{number}/vars")
+            group.attrs["name"] = name
+            shapes = [w.shape for w in theirs.get_layer(name).weights] if number < 2 else [(1,), (1,)]
+            for place, shape in enumerate(shapes):
+                group[str(place)] = generator.normal(size=shape).astype("float32")
+    return path
+
+
+def test_random_weights_under_the_name_of_published_ones_are_of_unknown_origin(tmp_path, monkeypatch):
+    model = network("vgg16.vgg16")(SHAPE, 3, input_size=None, features="block1_pool")
+    path = vgg16_file(tmp_path / "vgg16_notop.weights.h5")
+    assert load_pretrained(model, "vgg16", path)["origin"] == "unknown"
+    # the same numbers, rounded to 16 bits, are known again
+    digests = [
+        weights._rounded_digest(model.get_layer(name).get_weights()) for name in ("block1_conv1", "block1_conv2")
+    ]
+    known = dataclasses.replace(weights.BACKBONES["vgg16"], rounded=(*digests, *["0" * 16] * 11))
+    monkeypatch.setattr(weights, "BACKBONES", {"vgg16": known})
+    with h5py.File(path, "r+") as file:
+        for number in range(2):
+            kernel = file[f"layers/layer_{number}/vars/0"]
+            kernel[...] = kernel[...].astype("float16").astype("float32")
+    card = load_pretrained(model, "vgg16", path)
+    assert (card["official"], card["origin"]) == (False, "rounded")
+    assert load_pretrained(model, "vgg16", vgg16_file(tmp_path / "other.h5", seed=1))["origin"] == "unknown"
 
 
 def pictures(data_dir: Path, size: int) -> np.ndarray:
@@ -262,6 +300,7 @@ def test_real_vgg16_is_as_keras_has_it(real, data_dir):
     model = network("vgg16.vgg16")((64, 64, 3), 3, input_size=None)
     card = load_pretrained(model, "vgg16", path)
     assert card["altered"] == "not the publisher's own file, kernels rounded to 16 bits"
+    assert card["origin"] == "rounded"
     x = pictures(data_dir, 64)
     features = np.asarray(keras.Model(model.input, model.get_layer("features").output)(x))
     theirs = keras.applications.VGG16(include_top=False, weights=path, input_shape=(64, 64, 3))

@@ -234,6 +234,15 @@ def _pretrained(**pretrained: str) -> _Pretrained:
         ({"vgg16": "mine.h5"}, {"vgg16": "imagenet"}, {}, ("mine.h5 weights instead of ImageNet",)),
         ({"vgg16": "mine.h5"}, {"vgg16": "imagenet"}, {"official": False}, ("mine.h5 weights instead of ImageNet",)),
         ({"vgg16": "vgg16.h5"}, {"vgg16": "imagenet"}, {"official": True}, ()),
+        ({"vgg16": "vgg16.h5"}, {"vgg16": "imagenet"}, {"official": False, "origin": "rounded"}, ()),
+        ({"vgg16": "imagenet"}, {"vgg16": "imagenet"}, {"official": False, "origin": "rounded"}, ()),
+        ({"vgg16": "imagenet"}, {"vgg16": "imagenet"}, {"official": False, "origin": "unverified"}, ()),
+        (
+            {"vgg16": "imagenet"},
+            {"vgg16": "imagenet"},
+            {"official": False, "origin": "unknown"},
+            ("weights of unknown origin instead of ImageNet",),
+        ),
         (
             {"vgg16": "random", "alexnet": "random"},
             {"vgg16": "imagenet", "alexnet": "imagenet"},
@@ -250,6 +259,20 @@ def test_the_training_must_start_from_the_studys_weights(
     assert comparable(_pretrained(**ours), manifest, published_claim("test.accuracy")) == reasons
     # the number of parameters is the same whatever they are
     assert comparable(_pretrained(**ours), manifest, published_claim("parameters.total")) == ()
+
+
+def test_only_claims_about_maps_need_the_same_maps() -> None:
+    experiment = load_experiment("mnist_simplecnn")
+    assert experiment.embedding is not None
+    other = experiment.model_copy(update={"embedding": experiment.embedding.model_copy(update={"images": 100})})
+    reasons = {}
+    for claim in claims_for("mnist_simplecnn"):
+        reasons[claim.check.metric if claim.check else claim.metric] = {*comparable(other, whole_manifest(), claim)} - {
+            *comparable(experiment, whole_manifest(), claim)
+        }
+    changed = {f"embedding.images 100 instead of {experiment.embedding.images}"}
+    assert {metric for metric, found in reasons.items() if found} == {"embedding.maps.final.knn_purity.map"}
+    assert reasons["embedding.maps.final.knn_purity.map"] == changed
 
 
 def test_trained_parameters_need_the_same_trained_part(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,10 +295,14 @@ def test_remarks_on_data_and_weights() -> None:
         "mobilenet_v2": {"source": "imagenet", "official": False, "altered": "BatchNorm folded"},
         "alexnet": {"source": "imagenet", "official": False, "altered": ""},
         "other": {"source": "random", "official": False, "altered": ""},
+        "resnet50": {"source": "imagenet", "official": False, "origin": "unverified", "altered": ""},
+        "mine": {"source": "imagenet", "official": False, "origin": "unknown", "altered": ""},
     }
     assert remarks({"data": {"notes": ["altered copy: re-encoded images"]}, "pretrained": weights}) == (
         "altered copy: re-encoded images",
         "altered copy of the mobilenet_v2 weights: BatchNorm folded",
         "altered copy of the alexnet weights: not the official file",
+        "origin of the resnet50 weights not verified: their publisher gives no checksum",
+        "mine weights of unknown origin",
     )
     assert remarks({}) == ()

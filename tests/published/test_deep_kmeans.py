@@ -148,6 +148,9 @@ def test_statements_about_the_clusters() -> None:
     assert verdict("Two clusters group 4, 7", _clustered(two))[0] == "reproduced"
     assert verdict("Two clusters group 0, 2", _clustered(two))[0] == "reproduced"
     assert verdict("Two clusters group 0, 2", _clustered(eye))[0] == "not reproduced"
+    collapsed = [[100, *[0] * 9] for _ in range(10)]
+    assert verdict("Two clusters group 0, 2", _clustered(collapsed))[0] == "not reproduced"
+    assert verdict("Two clusters group 4, 7", _clustered(collapsed))[0] == "not reproduced"
     assert verdict("At alpha_n = 150 some", _clustered(split)) == ("reproduced", "9: 0.6000 and 0.4000")
     assert verdict("At alpha_n = 150 some", _clustered(eye))[0] == "not reproduced"
     assert verdict("At alpha_n = 300 every", _clustered(eye)) == ("reproduced", "10 of 10 above 0.75")

@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score
 from kerasexp import files
 from kerasexp.published.pairing import paired_interval
 from kerasexp.published.results import Results
+from kerasexp.published.several import difference
 
 N = 2000
 
@@ -50,6 +51,35 @@ def test_the_interval_of_an_accuracy_is_that_of_the_discordant_images(
     half = 1.96 * math.sqrt((share - value**2) / N)
     assert found[0] == pytest.approx(value)
     assert found[1] == pytest.approx((value - half, value + half), abs=0.1 * half)
+
+
+@pytest.mark.parametrize(("only_first", "significant"), [(0, False), (4, False), (6, True)])
+def test_few_images_apart_are_no_sure_difference(tmp_path: Path, only_first: int, significant: bool) -> None:
+    """McNemar's p is 1 of none, 0.125 of four, and 0.031 of six."""
+    first = np.arange(N) % 4
+    first[:50] += 1  # wrong in both
+    first %= 4
+    second = first.copy()
+    second[100 : 100 + only_first] = (second[100 : 100 + only_first] + 1) % 4
+    found = paired_interval("test.accuracy", _run(tmp_path / "a", first), _run(tmp_path / "b", second))
+    assert found is not None
+    assert found[0] == pytest.approx(only_first / N)
+    assert (found[1][0] > 0) == significant
+    assert found[1][1] > only_first / N
+
+
+def test_equal_predictions_say_nothing_of_a_difference_in_f1(
+    tmp_path: Path, predictions: tuple[np.ndarray, np.ndarray]
+) -> None:
+    runs = {name: [_run(tmp_path / name, predictions[0])] for name in "ab"}
+    metric, labels = "test.macro.f1", np.arange(N) % 4
+    scores = {"macro": {"f1": {"value": f1_score(labels, predictions[0], average="macro"), "interval": [0.7, 0.9]}}}
+    content = {"table_weights": "last", "weights": {"last": {"test": scores}}}
+    runs = {name: [Results(run.manifest, content, folder=run.folder)] for name, (run,) in runs.items()}
+    assert paired_interval(metric, *runs["a"], *runs["b"]) == (0.0, (0.0, 0.0))
+    found = difference(metric, "a", "b", runs)
+    assert found is not None
+    assert (found.interval, found.missing) == (None, "needs 3 seeds")
 
 
 def test_macro_f1_and_images_in_another_order(tmp_path: Path, predictions: tuple[np.ndarray, np.ndarray]) -> None:

@@ -39,6 +39,7 @@ def results() -> Results:
         "accuracy": {"value": 0.83, "interval": list(wilson(83, 100))},
         "weighted": {"precision": 0.84, "recall": 0.83, "f1": {"value": 0.83, "interval": [0.7, 0.9]}},
         "confusion_matrix": CONFUSION,
+        "per_class": [{"precision": value} for value in (0.9, 0.8, 0.6)],
     }
     validation = {"loss": 0.6, "accuracy": {"value": 0.8, "interval": list(wilson(16, 20))}}
     return Results(
@@ -58,6 +59,10 @@ def results() -> Results:
         ("test.confusion.2.2", 18 / 20),
         ("test.confusion.3.0", None),
         ("test.confused.1.0", 13),
+        ("test.lead.precision.0.1", 0.85 - 0.6),
+        ("test.lead.precision.0.1.2", None),  # there are no others
+        ("test.lead.precision.3", None),
+        ("test.lead.recall.0", None),
         ("validation.errors", None),
         ("train.errors", None),
         ("history.val_accuracy@max", 0.8),
@@ -67,6 +72,8 @@ def results() -> Results:
         ("history.epoch.gap@max", 3),
         ("history.gap@max", 0.2),
         ("history.accuracy_gap@final", 0.0),
+        ("history.gain.accuracy@2", 0.1),
+        ("history.gain.accuracy@3", None),
         ("history.accuracy@best", 0.7),
         ("history.val_loss@0", None),
         ("history.seconds@sum", 21.0),
@@ -114,6 +121,11 @@ def test_intervals(results: Results) -> None:
     assert results.interval("test.confusion.0.1") == pytest.approx(wilson(8, 40))
     assert results.interval("test.confused.0.1") == pytest.approx([100 * bound for bound in wilson(13, 100)])
     assert results.interval("test.errors") == pytest.approx([100 * bound for bound in wilson(17, 100)])
+    # an average over classes of different sizes is no proportion: known if the evaluation drew the images again
+    assert results.interval("test.macro.precision") is None
+    drawn = {"macro": {"precision": 0.77}, "intervals": {"macro.precision": [0.7, 0.8]}}
+    newer = Results(MANIFEST, {"table_weights": "best", "weights": {"best": {"test": drawn}}})
+    assert newer.interval("test.macro.precision") == (0.7, 0.8)
     # 20 images validate, 150 train
     assert results.interval("history.val_accuracy@max") == pytest.approx(wilson(16, 20))
     assert results.interval("history.accuracy@best") == pytest.approx(wilson(105, 150))

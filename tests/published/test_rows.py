@@ -91,8 +91,13 @@ def test_intervals_of_one_run(tmp_path: Path, measured: dict[str, Any]) -> None:
     results = Results.of(_run(tmp_path, measured, whole_manifest(epochs_run=5)))
     test = measured["weights"]["last"]["test"]
     assert results.interval("test.macro.f1") == tuple(test["macro"]["f1"]["interval"])
-    assert results.interval("test.macro.recall") == tuple(test["accuracy"]["interval"])
-    assert results.interval("test.macro.precision") is None
+    assert results.interval("test.macro.recall") == tuple(test["intervals"]["macro.recall"])
+    assert results.interval("test.macro.precision") == tuple(test["intervals"]["macro.precision"])
+    # runs that were evaluated before there were such intervals: with equally large classes recall is the accuracy
+    older = {key: value for key, value in test.items() if key != "intervals"}
+    before = Results(results.manifest, {"table_weights": "last", "weights": {"last": {"test": older}}})
+    assert before.interval("test.macro.recall") == tuple(test["accuracy"]["interval"])
+    assert before.interval("test.macro.precision") is None
     assert results.interval("history.val_loss@2") is None
     assert results.interval("epochs_run") is None
     # 3,417 of 10,000 test images

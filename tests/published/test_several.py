@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from kerasexp.evaluation.statistics import newcombe, wilson
@@ -124,7 +125,34 @@ def test_the_lowest_of_many_differences_must_be_surely_below() -> None:
     others = {f"c{k}": _runs(0.5, 0.5, 0.5) for k in range(9)}
     assert judge_several(_claim(_greater("b", "a")), runs).status == "not reproduced"
     assert judge_several(_claim(_greater("b", ["a", *others])), {**runs, **others}).status == "cannot tell"
-    assert judge_several(_claim(_greater("a", "a")), runs).status == "not reproduced"  # equal in every seed
+
+
+def test_what_is_the_same_in_every_seed_is_no_exact_knowledge() -> None:
+    runs = {"a": _runs(0.90, 0.90, 0.90), "b": _runs(0.80, 0.80, 0.80)}
+    for groups in (("a", "a"), ("a", "b"), ("b", "a")):
+        verdict = judge_several(_claim(_greater(*groups)), runs)
+        assert (verdict.status, verdict.reason.endswith(", the same in every seed")) == ("cannot tell", True)
+    known = {"a": _runs(0.90, 0.90, 0.90, n=1000), "b": _runs(0.80, 0.80, 0.80, n=1000)}
+    found = difference("test.accuracy", "a", "b", known)
+    assert found is not None
+    assert found.interval == pytest.approx(newcombe(900, 1000, 800, 1000))
+    assert judge_several(_claim(_greater("a", "b")), known).status == "reproduced"
+    # the pairs differ by the same, the seeds do not: two means of variance 0.0001 / 3 each, t(4) = 2.776445
+    runs = {"a": _runs(0.90, 0.91, 0.92), "b": _runs(0.80, 0.81, 0.82)}
+    found = difference("test.accuracy", "a", "b", runs)
+    assert found is not None
+    half = 2.776445 * (0.0002 / 3) ** 0.5
+    assert found.interval == pytest.approx((0.1 - half, 0.1 + half), abs=1e-6)
+
+
+def test_what_must_be_sure_is_sure_among_all_contrasts_of_a_statement() -> None:
+    runs = {"a": _runs(0.90, 0.90, 0.90), "b": _runs(0.874, 0.880, 0.886), "c": _runs(0.70, 0.70, 0.71)}
+    against = _greater("b", "a")
+    assert judge_several(_claim(against), runs).status == "not reproduced"
+    assert judge_several(_claim(against, *[_greater("a", "c")] * 9), runs).status == "cannot tell"
+    near = {"name": "near", "metric": "test.accuracy", "groups": [["a", "b"]], "limit": 0.004}
+    assert judge_several(_claim(near), runs).status == "not reproduced"
+    assert judge_several(_claim(near, *[_greater("a", "c")] * 9), runs).status == "cannot tell"
 
 
 def test_near() -> None:
@@ -138,15 +166,49 @@ def test_near() -> None:
     assert judge_several(_claim(near), noisy).status == "cannot tell"
 
 
-def test_narrower_and_mean_between() -> None:
-    runs = {"a": _runs(0.90, 0.90, 0.90), "b": _runs(0.85, 0.85, 0.85), "c": _runs(0.1, 0.1, 0.1)}
-    narrower = {"name": "narrower", "metric": "test.accuracy", "groups": [["a", "b"], ["a", "c"]]}
-    verdict = judge_several(_claim(narrower), runs)
-    assert (verdict.status, verdict.reason) == ("reproduced", "the means spread over 5.00 pp against 80.00 pp")
-    mean = {"name": "mean_between", "metric": "test.accuracy", "groups": [["a", "b"]], "limit": [0.8, 0.87]}
-    assert judge_several(_claim(mean), runs).status == "not reproduced"
-    mean["limit"] = [0.8, 0.88]
-    assert judge_several(_claim(mean), runs).reason == "mean 0.8750"
+NARROWER = {"name": "narrower", "metric": "test.accuracy", "groups": [["a", "b"], ["a", "c"]]}
+
+
+def test_narrower() -> None:
+    runs = {"a": _runs(0.90, 0.91, 0.89), "b": _runs(0.85, 0.86, 0.84), "c": _runs(0.1, 0.1, 0.1)}
+    verdict = judge_several(_claim(NARROWER), runs)
+    assert verdict.status == "reproduced"
+    assert verdict.reason.startswith(
+        "the means spread over 5.00 pp against 80.00 pp, 95 % interval of the difference -"
+    )
+    assert judge_several(_claim({**NARROWER, "groups": [["a", "c"], ["a", "b"]]}), runs).status == "not reproduced"
+    noisy = {"a": _runs(0.90, 0.70, 0.80), "b": _runs(0.85, 0.66, 0.80), "c": _runs(0.72, 0.93, 0.80)}
+    assert judge_several(_claim(NARROWER), noisy).status == "cannot tell"
+    few = {model: ours[:2] for model, ours in runs.items()}
+    verdict = judge_several(_claim(NARROWER), few)
+    assert (verdict.status, verdict.reason.endswith("needs 3 seeds")) == ("cannot tell", True)
+
+
+def test_models_that_are_all_the_same_are_not_told_apart() -> None:
+    generator = np.random.default_rng(0)
+    models = "abcdefgh"
+    claim = _claim({"name": "narrower", "metric": "test.accuracy", "groups": [list(models[:4]), list(models[4:])]})
+    decided = 0
+    for _ in range(40):
+        runs = {model: _runs(*generator.normal(0.85, 0.02, 3)) for model in models}
+        decided += judge_several(claim, runs).status != "cannot tell"
+    assert decided <= 4
+
+
+def test_mean_between() -> None:
+    # means of the seeds 0.87, 0.875, 0.88: s = 0.005, 4.30265 * 0.005 / sqrt(3) = 0.012421
+    runs = {"a": _runs(0.895, 0.90, 0.905), "b": _runs(0.845, 0.85, 0.855)}
+
+    def verdict(low: float, high: float, ours: Any = runs) -> Any:
+        contrast = {"name": "mean_between", "metric": "test.accuracy", "groups": [["a", "b"]], "limit": [low, high]}
+        return judge_several(_claim(contrast), ours)
+
+    assert verdict(0.86, 0.89).status == "reproduced"
+    assert verdict(0.86, 0.89).reason == "mean 0.8750, 95 % interval 0.8626 to 0.8874"
+    assert verdict(0.80, 0.88).status == "cannot tell"
+    assert verdict(0.80, 0.86).status == "not reproduced"
+    others = {"a": runs["a"], "b": _runs(0.845, 0.85, 0.855, first_seed=2)}
+    assert verdict(0.8, 0.9, others).reason == "needs 3 seeds that all models share"
 
 
 def test_all_contrasts_must_hold() -> None:
@@ -185,8 +247,9 @@ def test_networks_are_compared_without_error_and_times_on_one_machine() -> None:
     contrast = Contrast(name="greater", metric="parameters.total", groups=("a", "b"))
     assert judge_several(_claim(contrast.model_dump()), sizes).reason == "a minus b +6"
 
-    def timed(processor: str, *seconds: float) -> Any:
-        return [Results({"seed": k, "seconds": s, "hardware": {"processor": processor}}) for k, s in enumerate(seconds)]
+    def timed(processor: str, *seconds: float, **parts: Any) -> Any:
+        hardware = {"processor": processor, "gpu": [], "threads": 2, "cores": 2} | parts
+        return [Results({"seed": k, "seconds": s, "hardware": hardware}) for k, s in enumerate(seconds)]
 
     slower = {"name": "greater", "metric": "seconds", "groups": ["a", "b"]}
     one = {"a": timed("x", 60, 61, 62), "b": timed("x", 30, 31, 32)}
@@ -194,3 +257,6 @@ def test_networks_are_compared_without_error_and_times_on_one_machine() -> None:
     two = {"a": timed("x", 60, 61, 62), "b": timed("y", 30, 31, 32)}
     verdict = judge_several(_claim(slower), two)
     assert (verdict.status, verdict.reason) == ("cannot tell", "a minus b +30, on different machines")
+    for parts in ({"gpu": ["H200"]}, {"threads": 1}, {"cores": 16}):
+        other = {"a": timed("x", 60, 61, 62), "b": timed("x", 30, 31, 32, **parts)}
+        assert judge_several(_claim(slower), other).status == "cannot tell"

@@ -10,8 +10,8 @@ import pytest
 from kerasexp.evaluation.statistics import prediction_interval
 from kerasexp.published import StudyRow, claims, study_rows, tally
 from kerasexp.published.answers import Answer, answers
-from kerasexp.published.tables import candidates
-from kerasexp.runs import Run
+from kerasexp.published.tables import candidates, runs_of
+from kerasexp.runs import Run, find_runs
 from tests.published.runs import made_run
 
 ACCURACIES = (0.945, 0.947, 0.949)
@@ -99,6 +99,18 @@ def test_a_stopped_run_serves_the_epochs_that_it_passed(rows: list[StudyRow]) ->
     assert _row(rows, "history.val_accuracy@25", "kmnist_fcnn").verdict is None
 
 
+def test_runs_that_never_reached_a_milestone_are_not_left_out(tmp_path: Path) -> None:
+    accuracies = (0.75, 0.60, 0.60)
+    runs = [made_run(tmp_path, "kmnist_fcnn", value, "augment10", seed=seed) for seed, value in enumerate(accuracies)]
+    rows = study_rows("kmnist", runs)
+    reached = _row(rows, "history.reaches.val_accuracy@0.7", "kmnist_fcnn", "augment10")
+    assert reached.verdict is not None
+    assert (reached.status, reached.ours) == ("cannot tell", None)
+    assert reached.verdict.reason == "in 2 of 3 runs it never happened"
+    assert _row(rows, "history.reaches.val_accuracy@0.85", "kmnist_fcnn", "augment10").status == "not reproduced"
+    assert _row(rows, "history.reaches.val_accuracy@0.5", "kmnist_fcnn", "augment10").ours == 1
+
+
 def test_the_data_is_decided_by_any_run(rows: list[StudyRow]) -> None:
     (row,) = [row for row in rows if row.claim.metric == "data.train.images"]
     assert row.status == "reproduced"
@@ -127,6 +139,16 @@ def test_one_seed_on_the_same_images_is_paired(tmp_path: Path) -> None:
     row = _statement(study_rows("kmnist", runs), "Fully connected network and CNN do")
     assert row.verdict is not None
     assert row.verdict.reason.startswith("kmnist_fcnn minus kmnist_cnn -0.70 pp, 95 % interval -0.8")
+
+
+def test_runs_with_other_maps_speak_for_a_model_in_all_but_its_maps(tmp_path: Path) -> None:
+    manifest = {"data": {"name": "mnist", "image_shape": [28, 28, 1]}, "epochs_run": 25}
+    for changes in ({}, {"embedding": {"intermediate": "dropout", "images": 100}}):
+        made_run(tmp_path, "mnist_simplecnn", 0.99, seed=len(changes), manifest=manifest, changes=changes)
+    known = candidates("simple_cnn", find_runs(tmp_path))
+    assert [one.experiment.seed for one in runs_of("simple_cnn", "mnist_simplecnn", known)] == [0, 1]
+    purity = "embedding.maps.final.knn_purity.map"
+    assert [one.experiment.seed for one in runs_of("simple_cnn", "mnist_simplecnn", known, purity)] == [0]
 
 
 def test_runs_of_other_studies_are_left_out(runs: list[Run]) -> None:

@@ -112,6 +112,15 @@ def test_on_other_test_images_seeds_do_not_cancel_the_error_of_the_images() -> N
     assert other.reason.startswith("no number of seeds would decide it")
 
 
+def test_too_few_images_are_not_blamed_on_the_seeds() -> None:
+    claim = accuracy_claim(0.95, 0.005, other_images=True, split="test", n=500, proportion=True)
+    verdict = judge(claim, [0.95, 0.95, 0.95], [wilson(475, 500)] * 3)
+    assert verdict.status == "cannot tell"
+    assert verdict.reason.startswith("no number of seeds would decide it, both numbers are of too few images:")
+    noisy = judge(accuracy_claim(0.95, 0.005), [0.93, 0.95, 0.97])
+    assert noisy.reason.startswith("no number of seeds would decide it, one published run of so noisy a method")
+
+
 def test_on_other_test_images_a_number_without_error_says_nothing() -> None:
     claim = accuracy_claim(0.26, 0.03, metric="history.val_loss@final", unit="loss", other_images=True)
     reason = "the study's images were others, and how far this number varies between images is not known"
@@ -164,6 +173,19 @@ def test_no_value_no_verdict() -> None:
     assert judge(published_claim("history.lr_drops@3"), []).status == "cannot tell"
 
 
+@pytest.mark.parametrize(
+    ("values", "never", "status", "reason"),
+    [
+        ([300, 320], 1, "cannot tell", "in 1 of 3 runs it never happened"),
+        ([], 3, "not reproduced", "in 3 of 3 runs it never happened"),
+        ([], 1, "cannot tell", "needs 3 seeds: in 1 of 1 run it never happened"),
+    ],
+)
+def test_what_never_happened_is_an_answer(values: list[float], never: int, status: str, reason: str) -> None:
+    verdict = judge(published_claim("history.reaches.val_accuracy@0.85"), values, [None] * len(values), never)
+    assert (verdict.status, verdict.reason) == (status, reason)
+
+
 def test_statements() -> None:
     (even,) = [claim for claim in claims_for("kmnist_cnn") if claim.text.startswith("The model treats")]
     (balanced,) = [claim for claim in claims_for("kmnist_cnn") if claim.text.startswith("The classes are")]
@@ -181,6 +203,9 @@ def test_statements() -> None:
     verdict = judge_statement(even, [scores(0.85, 0.96)])
     assert (verdict.status, verdict.reason) == ("not reproduced", "from 0.8500 to 0.9600")
     assert verdict.provisional == "provisional: one seed"
+    verdict = judge_statement(even, [scores(0.85, 0.92), scores(0.85, 0.96), scores(0.85, 0.92)])
+    assert verdict.reason == "holds in 2 of 3 runs: from 0.8500 to 0.9200; from 0.8500 to 0.9600"
+    assert verdict.status == "not reproduced"
     assert judge_statement(even, [Results(whole_manifest())]).status == "cannot tell"
     assert judge_statement(balanced, [scores()]).status == "cannot tell"
     whole = Results(whole_manifest())
@@ -191,3 +216,16 @@ def test_statements() -> None:
     assert judge_statement(below, [scores(0.9)]).status == "reproduced"
     assert judge_statement(above, [Results(whole_manifest(epochs_run=1154))]).status == "reproduced"
     assert judge_statement(above, [Results(whole_manifest(epochs_run=900))]).status == "not reproduced"
+
+
+def test_a_statement_that_no_run_is_sure_of_cannot_be_told() -> None:
+    (more,) = [claim for claim in claims_for("mnist_simplecnn", ["epochs20"]) if claim.text.startswith("Ten more")]
+
+    def run(until: float, after: float) -> Results:
+        history = [{"epoch": k, "val_accuracy": until if k <= 10 else after} for k in range(1, 21)]
+        return Results({"data": {"counts": {"test": [1000] * 10}}}, {}, history)
+
+    unsure = judge_statement(more, [run(0.9894, 0.9910)])
+    assert (unsure.status, unsure.reason) == ("cannot tell", "+0.0016, 95 % interval -0.0011 to +0.0044")
+    assert judge_statement(more, [run(0.98, 0.99)]).status == "reproduced"
+    assert judge_statement(more, [run(0.9894, 0.9910), run(0.99, 0.98)]).status == "not reproduced"

@@ -14,6 +14,8 @@ from kerasexp.published.words import metric_words
         ("test.errors", "wrong images, test"),
         ("test.confusion.5.3", "class 5 taken for class 3, test"),
         ("test.confused.3.5", "classes 3 and 5 taken for each other, test"),
+        ("test.lead.precision.1.8", "precision of the classes 1, 8 above that of the others, test"),
+        ("history.gain.val_accuracy@10", "validation accuracy gained after epoch 10"),
         ("history.val_accuracy@max", "highest validation accuracy"),
         ("history.epoch.val_loss@min", "epoch of the lowest validation loss"),
         ("history.val_loss@0", "validation loss before the training"),
