@@ -82,8 +82,24 @@ def test_the_page_says_what_there_is(page: Path) -> None:
     assert "accuracy, test, kmnist_cnn: difference -8.72 pp" in words
     assert "What may explain it, faults of the recipe: test as validation , adadelta default rate" in words
     assert "the recipe fast instead of published" in words
-    assert "88.72 % 80.00 % ✗ 79.20 to 80.77 % fast: 96.00 %" in words  # beside it, without a verdict
+    assert "88.72 % 80.00 % ✗ 79.20 to 80.77 % one seed fast: 96.00 %" in words  # beside it, without a verdict
+    assert "88.72 % 80.00 % ✗ 79.20 to 80.77 % one seed 94.63 % 94.70 % ✓" in words  # in the answer of a question
     assert "words that no number of a run decides. The report of each run draws the filters" in words
+
+
+def test_verdicts_of_few_seeds_are_provisional_wherever_they_are_counted(tmp_path: Path) -> None:
+    digits = {"name": "mnist", "counts": {"train": [7000] * 10, "test": [7000] * 10}}
+    run = made_run(tmp_path, "mnist_deep_kmeans_pretrained", 0.8, "alpha3", manifest={"data": digits})
+    text = write_study("deep_kmeans", [run], tmp_path / "page").read_text(encoding="utf-8")
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
+    rows = files.read_json(tmp_path / "page" / "study.json")["rows"]
+    few = [row for row in rows if row["verdict"] and row["verdict"]["provisional"]]
+    assert f"{len(few)} verdicts are provisional: of one or two seeds." in words
+    assert "1,200 of them are cells of confusion matrices" in words
+    assert "100 cannot tell , – 1,100 not comparable ; 100 provisional ." in words
+    assert "Confusion matrix, pretrained, alpha 3 ? 100 cannot tell ; 100 provisional heat map" in words
+    assert words.count("F1 per digit: ? 10 cannot tell , – 110 not comparable ; 10 provisional") == 1  # of a question
+    assert "Cannot tell: no verdict below 3 seeds (100)." in words
 
 
 def test_the_json_holds_every_claim(page: Path) -> None:

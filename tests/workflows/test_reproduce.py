@@ -11,8 +11,10 @@ import kerasexp
 from kerasexp import files
 from kerasexp.errors import UsageError
 from kerasexp.published import claims
+from kerasexp.published.tables import study_rows
 from kerasexp.runs import create_run, find_runs
-from kerasexp.workflows.reproduce import plan_studies
+from kerasexp.workflows.reproduce import _lines, plan_studies
+from tests.published.runs import made_run
 
 
 def test_the_plan_is_every_model_of_the_claims_seed_by_seed(small_data, tmp_path, capsys):
@@ -57,6 +59,15 @@ def test_finished_runs_are_held_against_the_claims(trained_run, tmp_path):
     models = [[row["claim"].get("experiment", ""), *row["claim"].get("variants", ())] for row in shown]
     assert {" + ".join(model) for model in models} <= about
     assert "Only what the study claims about kmnist_cnn + lr1 stands here." in Path(study["page"]).read_text()
+
+
+def test_counted_verdicts_of_few_seeds_are_provisional(tmp_path):
+    rows = study_rows("kmnist", [made_run(tmp_path, "kmnist_fcnn", 0.9, seed=42)])
+    counted = [line for line in _lines([row for row in rows if row.verdict]) if line["claim"].endswith(" claims")]
+    assert counted
+    for line in counted:
+        total = line["claim"].split()[-2]
+        assert line["verdict"].endswith(f"; {total} provisional")
 
 
 @pytest.mark.parametrize(
