@@ -160,8 +160,16 @@ def write_study(
 
 def behind_the_tally(rows: Sequence[StudyRow]) -> list[str]:
     """What a reader of the numbers of verdicts should know of them, in sentences; none where there is nothing."""
+    reproduced = [row.claim.scope for row in rows if row.status == "reproduced"]
+    given = sum(scope in ("data", "network") for scope in reproduced)
     few = _provisional(rows)
-    return [f"{few:,} verdict{'s are' if few > 1 else ' is'} provisional: of one or two seeds."] if few else []
+    sentences = []
+    if given:
+        counts = f"{given:,} of the {len(reproduced):,} reproduced {'are counts' if given > 1 else 'is a count'}"
+        sentences.append(f"{counts} of images and parameters: the data and the network decide them, no training.")
+    if few:
+        sentences.append(f"{few:,} verdict{'s are' if few > 1 else ' is'} provisional: of one or two seeds.")
+    return sentences
 
 
 def row_json(row: StudyRow) -> dict[str, Any]:

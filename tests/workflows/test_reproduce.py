@@ -36,7 +36,7 @@ def test_the_plan_is_every_model_of_the_claims_seed_by_seed(small_data, tmp_path
     assert told.index("runs planned") < told.index("run 1 of")
 
 
-def test_finished_runs_are_held_against_the_claims(trained_run, tmp_path):
+def test_finished_runs_are_held_against_the_claims(trained_run, tmp_path, capsys):
     (planned,) = plan_studies("kmnist", only="kmnist_cnn:lr1", data="mnist5k")["kmnist"]
     kept = ("kerasexp", "git", "data", "hardware", "precision", "parameters", "epochs_run", "seconds", "images_seen")
     manifest = {key: trained_run.manifest[key] for key in kept}
@@ -51,6 +51,8 @@ def test_finished_runs_are_held_against_the_claims(trained_run, tmp_path):
     assert line == {"model": "kmnist_cnn", **shown, "why": "", "faults": []}
     assert study["tally"]["reproduced"] == len(study["lines"])
     assert study["without"]["other data"] > 0
+    count = len(study["lines"])
+    assert f"kmnist: {count} of the {count} reproduced are counts of images and parameters" in capsys.readouterr().err
     # nothing is told about models that were not asked for
     about = {"kmnist_cnn + lr1", ""}
     rows = files.read_json(Path(study["page"]).with_name("study.json"))["rows"]
