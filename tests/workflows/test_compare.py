@@ -140,6 +140,18 @@ def test_seeds_of_the_same_settings_are_one_entry(copy_of):
     assert "the seeds and the choice of the test images" in content["conclusion"]
 
 
+def test_two_single_runs_beside_a_group_were_still_trained_once(copy_of):
+    seeds = [copy_of(f"s{seed}", wrong=wrong, seed=seed) for seed, wrong in ((1, 400), (2, 402), (3, 404))]
+    best, other = copy_of("a", wrong=40, learning_rate=0.5), copy_of("b", wrong=100, learning_rate=0.25)
+    _, content, _ = compared(best, other, *seeds)
+    assert [pair["over_seeds"] for pair in content["pairs"]] == [False, True, True]
+    assert content["conclusion"] == (
+        "kmnist_cnn learning_rate 0.5 is better than every other, beyond what the choice of the test images could do. "
+        "kmnist_cnn learning_rate 0.5 and kmnist_cnn learning_rate 0.25 were trained once: other seeds may say "
+        "otherwise."
+    )
+
+
 def test_one_group_alone_has_no_winner(copy_of):
     runs = [copy_of(f"s{seed}", wrong=wrong, seed=seed) for seed, wrong in ((1, 40), (2, 50))]
     _, content, _ = compared(*runs)
