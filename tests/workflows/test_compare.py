@@ -12,14 +12,15 @@ from scipy import stats
 
 import kerasexp
 from kerasexp import files
+from kerasexp.config.loading import load_experiment
 from kerasexp.data.load import load_dataset
 from kerasexp.errors import DataError, UsageError
 from kerasexp.evaluation.classification import evaluate_predictions
 from kerasexp.evaluation.significance import exact_mcnemar
 from kerasexp.evaluation.statistics import mean_interval, paired_newcombe
-from kerasexp.runs import Run
+from kerasexp.runs import Run, create_run
 from kerasexp.workflows.compare import compared
-from kerasexp.workflows.groups import find_runs_of, groups_of, labels_of
+from kerasexp.workflows.groups import differing_settings, find_runs_of, groups_of, labels_of
 
 
 def change(run: Run, name: str, edit) -> None:
@@ -236,6 +237,38 @@ def test_other_test_images_have_no_winner(copy_of):
     assert content["best"] is None
     assert "not all tested on the same images" in content["conclusion"]
     assert content["pairs"][0]["verdict"] == "other test images"
+
+
+def test_data_outside_the_catalog_is_the_same_if_its_images_are(copy_of, tmp_path):
+    first, second = copy_of("a", wrong=900), copy_of("b", wrong=10)
+    for run in (first, second):
+        text = run.path("config.yaml").read_text()
+        run.path("config.yaml").write_text(text.replace("mnist5k", str(tmp_path / run.folder.name / "data.npz")))
+        change(run, "manifest.json", lambda manifest: manifest["data"].update(name="data"))
+    assert compared(first, second)[1]["best"] is not None
+    change(second, "manifest.json", lambda manifest: manifest["data"].update(digest="0123456789abcdef"))
+    _, content, _ = compared(first, second)
+    assert content["pairs"][0]["verdict"] == "other test images"
+    assert content["best"] is None
+
+
+def test_settings_of_stages_differ_one_by_one(tmp_path):
+    manifest = {"precision": "float32", "data": {"digest": "d"}, "kerasexp": "0", "hardware": {"processor": "p"}}
+
+    def run(name: str, variant: str, changes=None) -> Run:
+        experiment = load_experiment("mnist_deep_kmeans_pretrained", variants=[variant], changes=changes)
+        return create_run(experiment, tmp_path / name, **manifest)
+
+    *stages, joint = load_experiment("mnist_deep_kmeans_pretrained", variants=["alpha3"]).settings()["stages"]
+    joint["loss"]["clustering_weight"] = 0.5
+    changed = run("c", "alpha3", {"stages": [*stages, joint]})
+    assert differing_settings([[run("a", "alpha3")], [run("b", "alpha300")]]) == [
+        {"setting": "alpha.first", "values": [3.0, 300.0]}  # every stage has it from the top level
+    ]
+    assert differing_settings([[run("a", "alpha3")], [changed]]) == [
+        {"setting": "stages.joint.loss.clustering_weight", "values": [1.0, 0.5]}
+    ]
+    assert labels_of([[run("a", "alpha3")], [changed]])[1] == "mnist_deep_kmeans_pretrained clustering_weight 0.5"
 
 
 def test_the_page_has_everything_and_needs_nothing(copy_of, tmp_path):
