@@ -222,6 +222,27 @@ def test_clusterings_have_their_own_scores(copy_of):
     assert content["pairs"][0]["only_second"] == 60
 
 
+def test_the_page_of_runs_that_were_only_tested_has_no_empty_columns(copy_of, tmp_path):
+    runs = [copy_of("a", wrong=100), copy_of("b", wrong=40)]
+    for run in runs:
+        text = run.path("config.yaml").read_text()
+        run.path("config.yaml").write_text(re.sub(r"(?m)^(  validation:).*$", r"\1 test", text))
+    kerasexp.compare(*runs, out=tmp_path / "whole")
+    whole = (tmp_path / "whole" / "compare.html").read_text()
+    for run in runs:
+        change(run, "metrics.json", lambda metrics: metrics["weights"]["last"].pop("train"))
+        change(run, "metrics.json", lambda metrics: metrics["weights"]["last"].pop("validation", None))
+        history = run.path("history.csv").read_text()
+        run.path("history.csv").write_text(history.replace("val_accuracy", "val_something"))
+    kerasexp.compare(*runs, out=tmp_path / "page")
+    page = (tmp_path / "page" / "compare.html").read_text()
+    for words in (">training images<", ">validation images<", "best validation", "The test images validated"):
+        assert words in whole
+        assert words not in page
+    assert "<code>runs/<wbr>" not in page
+    assert "/<wbr>kmnist_<wbr>cnn/<wbr>a</code>" in page  # a long path is broken where a reader would
+
+
 def test_predictions_that_do_not_give_the_stated_accuracy(copy_of):
     first, second = copy_of("a"), copy_of("b", wrong=40)
     change(second, "metrics.json", lambda metrics: metrics["weights"]["last"]["test"]["accuracy"].update(value=0.99))
