@@ -344,15 +344,12 @@ def _table(
 
 
 def _entry(row: StudyRow) -> Entry:
-    interval = row.ours_interval
-    if interval and interval[0] == interval[1]:
-        interval = None
     return Entry(
         row,
         value_words(row.claim, row.published),
         interval_words(row.claim, row.published_interval),
         "" if row.ours is None else value_words(row.claim, row.ours),
-        interval_words(row.claim, interval),
+        interval_words(row.claim, row.ours_interval),
         _beside(row),
         _note(row),
     )
