@@ -228,8 +228,8 @@ def value_words(claim: Claim, value: float | None) -> str:
 
 
 def interval_words(claim: Claim, interval: Sequence[float] | None) -> str:
-    """Two numbers as their claim is written; empty where there are none."""
+    """Two numbers as their claim is written; empty where there are none, or both are written alike."""
     if interval is None:
         return ""
     low, high = (value_words(claim, bound) for bound in interval)
-    return f"{low.removesuffix(' %')} to {high}"
+    return f"{low.removesuffix(' %')} to {high}" if low != high else ""

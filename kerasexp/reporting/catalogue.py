@@ -82,9 +82,10 @@ def our_numbers(runs: Sequence[Run]) -> dict[str, Any]:
         runs: any runs; those that are not complete are left out.
 
     Returns:
-        `verdicts`: study, model and metric of a headline to `value`, `interval`, `seeds` and `status`. `runs`: for each
-        experiment a list of `recipe`, `variants`, `data`, `seeds`, `seconds` (mean) and `scores`: metric to `value` and
-        `interval`. Runs whose settings are not those of a recipe have no place among them.
+        `verdicts`: study, model and metric of a headline to `value`, `interval`, `seeds`, `status` and `provisional`
+        (empty, or in words how few seeds the verdict is of). `runs`: for each experiment a list of `recipe`,
+        `variants`, `data`, `seeds`, `seconds` (mean) and `scores`: metric to `value` and `interval`. Runs whose
+        settings are not those of a recipe have no place among them.
 
     Raises:
         DataError: if a run folder is damaged.
@@ -96,12 +97,15 @@ def our_numbers(runs: Sequence[Run]) -> dict[str, Any]:
         wanted = {(claim.metric, claim.model) for _, claim in _headlines(study)}
         for row in rows_of(study, known) if known else ():
             key = row.claim.metric, row.claim.model
-            if key in wanted and row.claim == published_number(study, key[1], key[0]) and row.ours is not None:
+            if key not in wanted or row.claim != published_number(study, key[1], key[0]):
+                continue
+            if row.verdict and row.ours is not None:
                 verdicts[" | ".join((study, key[1], key[0]))] = {
                     "value": row.ours,
                     "interval": row.ours_interval,
                     "seeds": len(row.comparable),
                     "status": row.status,
+                    "provisional": row.verdict.provisional,
                 }
         for name, found in _alike(known).items():
             grouped.setdefault(name, []).extend(found)
@@ -164,7 +168,8 @@ def _published(experiment: Experiment, verdicts: dict[str, Any]) -> Iterator[lis
         found = verdicts.get(" | ".join((experiment.study, model, claim.metric)))
         if found:
             row += [value_words(claim, found["value"]), interval_words(claim, found["interval"]), str(found["seeds"])]
-            row += [f"{SYMBOLS[found['status']]} {found['status']}"]
+            verdict = f"{SYMBOLS[found['status']]} {found['status']}"
+            row += [", ".join(filter(None, (verdict, found["provisional"])))]
         yield row + [""] * (11 - len(row))
 
 

@@ -103,7 +103,7 @@ def caveats(
     if used == 1:
         told.append(f"The clustering collapsed: all images are in one of the {total} clusters.")
     elif used < total:
-        told.append(f"{total - used} of the {total} clusters hold no image.")
+        told.append(f"{total - used} of the {total} clusters hold{'s' * (total - used == 1)} no image.")
     if experiment.data.joined:
         told.append("There is no test set: the clusters were formed from the images that they are measured on.")
     if found["labelled"]:

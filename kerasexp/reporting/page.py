@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from kerasexp.errors import DataError
@@ -51,6 +52,7 @@ def templates() -> jinja2.Environment:
         "probability": samples.percent,
         "p_value": lambda value: f"<{samples.NO_BREAK}0.0001" if value < 0.0001 else f"{value:.4f}",
         "setting": _setting,
+        "breakable": _breakable,
         "duration": duration,
     }
     found.filters.update(words)
@@ -77,3 +79,8 @@ def _setting(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_setting, value)) or "none"
     return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
+
+
+def _breakable(name: str) -> Markup:
+    """A name or path that may be broken after an underscore, a slash or the point before a word."""
+    return Markup(re.sub(r"(_|/|\.(?=[a-z]))", r"\1<wbr>", str(escape(name))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,7 @@ class Table:
         heads: headings of the columns.
         lines: heading and cells; None where there is no claim.
         tally: how many claims have which status.
+        provisional: how many verdicts are of fewer than three seeds.
         differing: those that were not reproduced.
         faults: of the recipes behind those.
         undecided: reasons why others could not be told, and how many share each.
@@ -79,6 +80,7 @@ class Table:
     heads: tuple[str, ...]
     lines: tuple[tuple[str, tuple[Entry | None, ...]], ...]
     tally: dict[str, int]
+    provisional: int
     differing: tuple[Entry, ...]
     faults: tuple[str, ...]
     undecided: tuple[tuple[str, int], ...]
@@ -134,6 +136,9 @@ def write_study(
         answers=found,
         tables=tables,
         cells=_cells(tables),
+        few={row.claim: row.verdict.provisional for row in rows if row.verdict},
+        behind=behind_the_tally(rows),
+        provisional={table.title: table.provisional for table in tables},
         faults=_faults(rows),
         reasons=_why_not(rows),
         remarks=tuple(dict.fromkeys(remark for row in rows for remark in row.remarks)),
@@ -151,6 +156,20 @@ def write_study(
     except OSError as error:
         raise DataError(f"{folder} cannot be written to: {error.strerror}. Choose another folder with --out.") from None
     return path
+
+
+def behind_the_tally(rows: Sequence[StudyRow]) -> list[str]:
+    """What a reader of the numbers of verdicts should know of them, in sentences; none where there is nothing."""
+    reproduced = [row.claim.scope for row in rows if row.status == "reproduced"]
+    given = sum(scope in ("data", "network") for scope in reproduced)
+    few = _provisional(rows)
+    sentences = []
+    if given:
+        counts = f"{given:,} of the {len(reproduced):,} reproduced {'are counts' if given > 1 else 'is a count'}"
+        sentences.append(f"{counts} of images and parameters: the data and the network decide them, no training.")
+    if few:
+        sentences.append(f"{few:,} verdict{'s are' if few > 1 else ' is'} provisional: of one or two seeds.")
+    return sentences
 
 
 def row_json(row: StudyRow) -> dict[str, Any]:
@@ -308,7 +327,8 @@ def _table(
 ) -> Table:
     differing = () if kind == "statements" else tuple(one for one in entries if one.status == "not reproduced")
     where = ("; ".join(filter(None, (one.row.claim.source, one.row.claim.protocol))) for one in entries)
-    undecided = Counter(_gist(one.note) for one in entries if one.status == "cannot tell")
+    reasons = [one.row.verdict.reason for one in entries if one.row.verdict and one.status == "cannot tell"]
+    undecided = Counter(map(_gist, reasons))
     return Table(
         name,
         () if kind == "statements" else tuple(dict.fromkeys(where)),
@@ -316,6 +336,7 @@ def _table(
         heads,
         lines,
         tally(one.row for one in entries),
+        _provisional(one.row for one in entries),
         differing,
         tuple(dict.fromkeys(fault for one in differing for fault in one.row.faults)),
         tuple(undecided.most_common()) if kind != "statements" else (),
@@ -323,15 +344,12 @@ def _table(
 
 
 def _entry(row: StudyRow) -> Entry:
-    interval = row.ours_interval
-    if interval and interval[0] == interval[1]:
-        interval = None
     return Entry(
         row,
         value_words(row.claim, row.published),
         interval_words(row.claim, row.published_interval),
         "" if row.ours is None else value_words(row.claim, row.ours),
-        interval_words(row.claim, interval),
+        interval_words(row.claim, row.ours_interval),
         _beside(row),
         _note(row),
     )
@@ -354,9 +372,13 @@ def _note(row: StudyRow) -> str:
     return ", ".join(filter(None, (row.verdict.reason, row.verdict.provisional)))
 
 
-def _gist(note: str) -> str:
+def _gist(reason: str) -> str:
     """What several claims share of a reason: the part before the claim's own numbers."""
-    return note.partition(":")[0]
+    return reason.partition(":")[0]
+
+
+def _provisional(rows: Iterable[StudyRow]) -> int:
+    return sum(bool(row.verdict and row.verdict.provisional) for row in rows)
 
 
 def _faults(rows: Sequence[StudyRow]) -> list[tuple[str, str, int]]:

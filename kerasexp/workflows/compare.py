@@ -184,10 +184,13 @@ def _conclusion(entries: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[st
         return "The runs were not all tested on the same images: no winner is named."
     if best is not None:
         others = "every other" if len(entries) > 2 else names[1 - best]
-        over_seeds = [pair["over_seeds"] for pair in pairs if names[best] in (pair["first"], pair["second"])]
-        chance = "the seeds and the choice of the test images" if all(over_seeds) else "the choice of the test images"
-        alone = "" if any(over_seeds) else " Each was trained once: other seeds may say otherwise."
-        return f"{names[best]} is better than {others}, beyond what {chance} could do.{alone}"
+        won = [pair for pair in pairs if names[best] in (pair["first"], pair["second"])]
+        single = [pair for pair in won if not pair["over_seeds"]]
+        once = [name for name in names if any(name in (pair["first"], pair["second"]) for pair in single)]
+        chance = "the choice of the test images" if single else "the seeds and the choice of the test images"
+        who = "Each" if len(once) == len(names) else _listed(once)
+        alone = f" {who} {'was' if who == 'Each' else 'were'} trained once: other seeds may say otherwise."
+        return f"{names[best]} is better than {others}, beyond what {chance} could do.{alone if single else ''}"
     highest = _highest(entries)
     doubtful = [
         (pair["second"] if pair["first"] == names[highest] else pair["first"], pair)

@@ -90,9 +90,9 @@ def _seeds(name: str, names: Sequence[str], groups: Sequence[Sequence[Run]], gro
 def _settings_apart(name: str, names: Sequence[str], groups: Sequence[Sequence[Run]], run: Run) -> str:
     """The settings of a run in which it differs from those of the same name, if they are few."""
     same = [group[0] for group, other in zip(groups, names, strict=True) if other == name]
-    settings = [dict(_leaves(one.experiment.settings())) for one in same]
-    keys = dict.fromkeys(key for of_run in settings for key in of_run if key not in ("name", "data.name"))
-    mine = dict(_leaves(run.experiment.settings()))
+    settings = [_configured(one) for one in same]
+    keys = [key for key in _keys(settings) if key not in ("name", "data.name")]
+    mine = _configured(run)
     apart = [key for key in keys if any(of_run.get(key) != mine.get(key) for of_run in settings)]
     if len(apart) > MOST_NAMED:
         return ""
@@ -121,7 +121,7 @@ def differing_settings(groups: Sequence[Sequence[Run]]) -> list[dict[str, Any]]:
     What is not the same within a group stands there as a list.
     """
     columns = [[_settings(run) for run in group] for group in groups]
-    keys = dict.fromkeys(key for column in columns for settings in column for key in settings)
+    keys = _keys([settings for column in columns for settings in column])
     table = [{"setting": key, "values": [_joined(column, key) for column in columns]} for key in keys]
     return [
         row for row in table if row["setting"] != "name" and any(value != row["values"][0] for value in row["values"])
@@ -137,7 +137,24 @@ def _settings(run: Run) -> dict[str, Any]:
         "kerasexp": manifest["kerasexp"],
         "processor": manifest["hardware"]["processor"],
     }
-    return {**dict(_leaves(run.experiment.settings())), **around}
+    return {**_configured(run), **around}
+
+
+def _configured(run: Run) -> dict[str, Any]:
+    """Every setting by its path; a stage of the training stands there with its name."""
+    settings = run.experiment.settings()
+    stages = {stage["stage"] or str(number): stage for number, stage in enumerate(settings["stages"], start=1)}
+    return dict(_leaves(settings | {"stages": stages}))
+
+
+def _keys(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The paths in some runs' settings; what every stage has from the top level stands there once."""
+
+    def is_own(path: str, of_run: Mapping[str, Any]) -> bool:
+        return path in of_run and of_run[path] != of_run.get(path.split(".", 2)[2])
+
+    paths = dict.fromkeys(path for of_run in settings for path in of_run)
+    return [path for path in paths if not path.startswith("stages.") or any(is_own(path, one) for one in settings)]
 
 
 def _joined(column: Sequence[Mapping[str, Any]], key: str) -> Any:

@@ -223,7 +223,7 @@ def _announcement(plan: Sequence[PlannedRun], place: Place) -> list[str]:
 def _summary(study: str, outcomes: Sequence[Outcome], folder: Path, models: set[str] | None) -> dict[str, Any]:
     """The claims of one study, or of some of its models, beside its runs: the page written, the table returned."""
     from kerasexp.published.tables import rows_about, study_rows
-    from kerasexp.reporting.study import write_study
+    from kerasexp.reporting.study import behind_the_tally, write_study
 
     runs = list({str(one.run): one.run for one in outcomes if one.run is not None and one.what != "failed"}.values())
     plan = [_planned(outcome) for outcome in outcomes]
@@ -231,6 +231,8 @@ def _summary(study: str, outcomes: Sequence[Outcome], folder: Path, models: set[
     rows = study_rows(study, runs)
     if models is not None:
         rows = rows_about(models, rows)
+    for sentence in behind_the_tally(rows):
+        console_progress().note(f"{study}: {sentence}")
     return {
         "study": study,
         "page": str(page),
@@ -273,11 +275,13 @@ def _lines(rows: Sequence[Any]) -> list[dict[str, Any]]:
 
 def _counted(table: str, rows: Sequence[Any]) -> dict[str, Any]:
     counts = Counter(row.status for row in rows)
+    few = sum(bool(row.verdict.provisional) for row in rows)
+    words = [f"{count} {status}" for status, count in counts.most_common()]
     return {
         "claim": f"{table}: {len(rows)} claims",
         "published": "",
         "ours": "",
-        "verdict": ", ".join(f"{count} {status}" for status, count in counts.most_common()),
+        "verdict": ", ".join(words) + (f"; {few} provisional" if few else ""),
         "why": "",
         "faults": list(dict.fromkeys(fault for row in rows for fault in _faults(row))),
     }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasexp import files
+from kerasexp.data.catalog import CATALOG
 from kerasexp.errors import DataError, UsageError
 from kerasexp.evaluation.comparison import Predictions
 from kerasexp.evaluation.statistics import mean_interval
@@ -126,8 +127,11 @@ def predictions_of(group: Sequence[Run], rows: Sequence[Mapping[str, Any]]) -> P
                 f"{stated:,.0f} of {row['test']['n']:,}. Write both again with: kerasexp evaluate {run}"
             )
     places = [arrays[0][name].tolist() for name in ("test_index", "test_labels")]
+    data = group[0].manifest["data"]
+    # a name outside the catalog may stand for any images
+    name = data["name"] if group[0].experiment.data.name in CATALOG else data["digest"]
     return Predictions(
-        images=files.digest([group[0].manifest["data"]["name"], *places]),
+        images=files.digest([name, *places]),
         labels=arrays[0]["test_labels"],
         predicted=np.array(predicted),
         classes=len(rows[0]["test"]["per_class"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kerasexp.published import Claim, Row, Verdict
-from kerasexp.reporting.beside import beside
+from kerasexp.reporting.beside import beside, interval_words
 
 
 def claim(metric: str, value: float | None = 0.9, **changes) -> Claim:
@@ -52,6 +52,12 @@ def test_verdicts_keep_their_own_reason_and_share_a_common_one():
     assert shown.notes == ("needs 3 seeds",)
     assert shown.reasons == ()
     assert shown.tally == {"reproduced": 1, "cannot tell": 2}
+
+
+def test_an_interval_of_two_equal_words_is_none():
+    epochs = claim("epochs_run", 40, unit="epochs")
+    assert interval_words(epochs, (40.0, 40.0)) == interval_words(epochs, (39.9, 40.1)) == ""
+    assert interval_words(epochs, (39.0, 41.0)) == "39 to 41"
 
 
 def test_classes_make_one_table():

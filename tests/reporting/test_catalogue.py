@@ -11,6 +11,7 @@ from kerasexp import files
 from kerasexp.config.loading import experiment_names, experiment_to_yaml, load_experiment
 from kerasexp.reporting import catalogue
 from kerasexp.runs import Run
+from tests.published.runs import made_run
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -57,6 +58,14 @@ def test_our_numbers_stand_beside_the_published_ones(trained_run):
     text = catalogue.page(ours)
     assert "| 1,199,882 | 1 | ✓ reproduced |" in section(text, "kmnist_cnn")
     assert "reproduced |" not in section(text, "kmnist_cnn_nopool")
+
+
+def test_a_verdict_of_one_seed_is_provisional(tmp_path):
+    text = section(
+        catalogue.page(catalogue.our_numbers([made_run(tmp_path, "kmnist_cnn", 0.945, "lr1")])), "kmnist_cnn"
+    )
+    assert "| 94.50 % | 94.04 to 94.93 % | 1 | ✓ reproduced, provisional: one seed |" in text
+    assert "| 1,199,882 |  | 1 | ✓ reproduced |" in text  # no training decides it
 
 
 def test_runs_of_an_unchanged_recipe_are_listed_seed_by_seed(trained_run, tmp_path):

@@ -11,7 +11,8 @@ import pytest
 from kerasexp import files
 from kerasexp.errors import DataError, UsageError
 from kerasexp.published import claims, studies
-from kerasexp.reporting.study import write_study
+from kerasexp.published.tables import study_rows
+from kerasexp.reporting.study import behind_the_tally, write_study
 from tests.published.runs import made_run
 
 VOID = {"meta", "br", "wbr"}
@@ -82,8 +83,37 @@ def test_the_page_says_what_there_is(page: Path) -> None:
     assert "accuracy, test, kmnist_cnn: difference -8.72 pp" in words
     assert "What may explain it, faults of the recipe: test as validation , adadelta default rate" in words
     assert "the recipe fast instead of published" in words
-    assert "88.72 % 80.00 % ✗ 79.20 to 80.77 % fast: 96.00 %" in words  # beside it, without a verdict
+    assert "88.72 % 80.00 % ✗ 79.20 to 80.77 % one seed fast: 96.00 %" in words  # beside it, without a verdict
+    assert "88.72 % 80.00 % ✗ 79.20 to 80.77 % one seed 94.63 % 94.70 % ✓" in words  # in the answer of a question
     assert "words that no number of a run decides. The report of each run draws the filters" in words
+
+
+def test_verdicts_of_few_seeds_are_provisional_wherever_they_are_counted(tmp_path: Path) -> None:
+    digits = {"name": "mnist", "counts": {"train": [7000] * 10, "test": [7000] * 10}}
+    run = made_run(tmp_path, "mnist_deep_kmeans_pretrained", 0.8, "alpha3", manifest={"data": digits})
+    text = write_study("deep_kmeans", [run], tmp_path / "page").read_text(encoding="utf-8")
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
+    rows = files.read_json(tmp_path / "page" / "study.json")["rows"]
+    few = [row for row in rows if row["verdict"] and row["verdict"]["provisional"]]
+    assert f"{len(few)} verdicts are provisional: of one or two seeds." in words
+    assert "1,200 of them are cells of confusion matrices" in words
+    assert "100 cannot tell , – 1,100 not comparable ; 100 provisional ." in words
+    assert "Confusion matrix, pretrained, alpha 3 ? 100 cannot tell ; 100 provisional heat map" in words
+    assert words.count("F1 per digit: ? 10 cannot tell , – 110 not comparable ; 10 provisional") == 1  # of a question
+    assert "Cannot tell: no verdict below 3 seeds (100)." in words
+
+
+def test_counts_of_images_and_parameters_are_told_from_what_a_training_decides(tmp_path: Path) -> None:
+    unfinished = made_run(tmp_path, "kmnist_cnn", 0.9, manifest={"status": "stopped", "epochs_run": 1})
+    text = write_study("kmnist", [unfinished], tmp_path / "page").read_text(encoding="utf-8")
+    assert files.read_json(tmp_path / "page" / "study.json")["tally"]["reproduced"] == 7
+    assert "7 of the 7 reproduced are counts of images and parameters: the data and the network decide them" in text
+    trained = made_run(tmp_path, "kmnist_cnn", 0.945, "lr1")
+    assert behind_the_tally(study_rows("kmnist", [trained])) == [
+        "7 of the 8 reproduced are counts of images and parameters: the data and the network decide them, no training.",
+        "1 verdict is provisional: of one or two seeds.",
+    ]
+    assert behind_the_tally(study_rows("kmnist", [])) == []
 
 
 def test_the_json_holds_every_claim(page: Path) -> None:

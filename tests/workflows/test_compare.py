@@ -12,14 +12,15 @@ from scipy import stats
 
 import kerasexp
 from kerasexp import files
+from kerasexp.config.loading import load_experiment
 from kerasexp.data.load import load_dataset
 from kerasexp.errors import DataError, UsageError
 from kerasexp.evaluation.classification import evaluate_predictions
 from kerasexp.evaluation.significance import exact_mcnemar
 from kerasexp.evaluation.statistics import mean_interval, paired_newcombe
-from kerasexp.runs import Run
+from kerasexp.runs import Run, create_run
 from kerasexp.workflows.compare import compared
-from kerasexp.workflows.groups import find_runs_of, groups_of, labels_of
+from kerasexp.workflows.groups import differing_settings, find_runs_of, groups_of, labels_of
 
 
 def change(run: Run, name: str, edit) -> None:
@@ -140,6 +141,18 @@ def test_seeds_of_the_same_settings_are_one_entry(copy_of):
     assert "the seeds and the choice of the test images" in content["conclusion"]
 
 
+def test_two_single_runs_beside_a_group_were_still_trained_once(copy_of):
+    seeds = [copy_of(f"s{seed}", wrong=wrong, seed=seed) for seed, wrong in ((1, 400), (2, 402), (3, 404))]
+    best, other = copy_of("a", wrong=40, learning_rate=0.5), copy_of("b", wrong=100, learning_rate=0.25)
+    _, content, _ = compared(best, other, *seeds)
+    assert [pair["over_seeds"] for pair in content["pairs"]] == [False, True, True]
+    assert content["conclusion"] == (
+        "kmnist_cnn learning_rate 0.5 is better than every other, beyond what the choice of the test images could do. "
+        "kmnist_cnn learning_rate 0.5 and kmnist_cnn learning_rate 0.25 were trained once: other seeds may say "
+        "otherwise."
+    )
+
+
 def test_one_group_alone_has_no_winner(copy_of):
     runs = [copy_of(f"s{seed}", wrong=wrong, seed=seed) for seed, wrong in ((1, 40), (2, 50))]
     _, content, _ = compared(*runs)
@@ -209,6 +222,27 @@ def test_clusterings_have_their_own_scores(copy_of):
     assert content["pairs"][0]["only_second"] == 60
 
 
+def test_the_page_of_runs_that_were_only_tested_has_no_empty_columns(copy_of, tmp_path):
+    runs = [copy_of("a", wrong=100), copy_of("b", wrong=40)]
+    for run in runs:
+        text = run.path("config.yaml").read_text()
+        run.path("config.yaml").write_text(re.sub(r"(?m)^(  validation:).*$", r"\1 test", text))
+    kerasexp.compare(*runs, out=tmp_path / "whole")
+    whole = (tmp_path / "whole" / "compare.html").read_text()
+    for run in runs:
+        change(run, "metrics.json", lambda metrics: metrics["weights"]["last"].pop("train"))
+        change(run, "metrics.json", lambda metrics: metrics["weights"]["last"].pop("validation", None))
+        history = run.path("history.csv").read_text()
+        run.path("history.csv").write_text(history.replace("val_accuracy", "val_something"))
+    kerasexp.compare(*runs, out=tmp_path / "page")
+    page = (tmp_path / "page" / "compare.html").read_text()
+    for words in (">training images<", ">validation images<", "best validation", "The test images validated"):
+        assert words in whole
+        assert words not in page
+    assert "<code>runs/<wbr>" not in page
+    assert "/<wbr>kmnist_<wbr>cnn/<wbr>a</code>" in page  # a long path is broken where a reader would
+
+
 def test_predictions_that_do_not_give_the_stated_accuracy(copy_of):
     first, second = copy_of("a"), copy_of("b", wrong=40)
     change(second, "metrics.json", lambda metrics: metrics["weights"]["last"]["test"]["accuracy"].update(value=0.99))
@@ -224,6 +258,38 @@ def test_other_test_images_have_no_winner(copy_of):
     assert content["best"] is None
     assert "not all tested on the same images" in content["conclusion"]
     assert content["pairs"][0]["verdict"] == "other test images"
+
+
+def test_data_outside_the_catalog_is_the_same_if_its_images_are(copy_of, tmp_path):
+    first, second = copy_of("a", wrong=900), copy_of("b", wrong=10)
+    for run in (first, second):
+        text = run.path("config.yaml").read_text()
+        run.path("config.yaml").write_text(text.replace("mnist5k", str(tmp_path / run.folder.name / "data.npz")))
+        change(run, "manifest.json", lambda manifest: manifest["data"].update(name="data"))
+    assert compared(first, second)[1]["best"] is not None
+    change(second, "manifest.json", lambda manifest: manifest["data"].update(digest="0123456789abcdef"))
+    _, content, _ = compared(first, second)
+    assert content["pairs"][0]["verdict"] == "other test images"
+    assert content["best"] is None
+
+
+def test_settings_of_stages_differ_one_by_one(tmp_path):
+    manifest = {"precision": "float32", "data": {"digest": "d"}, "kerasexp": "0", "hardware": {"processor": "p"}}
+
+    def run(name: str, variant: str, changes=None) -> Run:
+        experiment = load_experiment("mnist_deep_kmeans_pretrained", variants=[variant], changes=changes)
+        return create_run(experiment, tmp_path / name, **manifest)
+
+    *stages, joint = load_experiment("mnist_deep_kmeans_pretrained", variants=["alpha3"]).settings()["stages"]
+    joint["loss"]["clustering_weight"] = 0.5
+    changed = run("c", "alpha3", {"stages": [*stages, joint]})
+    assert differing_settings([[run("a", "alpha3")], [run("b", "alpha300")]]) == [
+        {"setting": "alpha.first", "values": [3.0, 300.0]}  # every stage has it from the top level
+    ]
+    assert differing_settings([[run("a", "alpha3")], [changed]]) == [
+        {"setting": "stages.joint.loss.clustering_weight", "values": [1.0, 0.5]}
+    ]
+    assert labels_of([[run("a", "alpha3")], [changed]])[1] == "mnist_deep_kmeans_pretrained clustering_weight 0.5"
 
 
 def test_the_page_has_everything_and_needs_nothing(copy_of, tmp_path):

@@ -11,8 +11,10 @@ import kerasexp
 from kerasexp import files
 from kerasexp.errors import UsageError
 from kerasexp.published import claims
+from kerasexp.published.tables import study_rows
 from kerasexp.runs import create_run, find_runs
-from kerasexp.workflows.reproduce import plan_studies
+from kerasexp.workflows.reproduce import _lines, plan_studies
+from tests.published.runs import made_run
 
 
 def test_the_plan_is_every_model_of_the_claims_seed_by_seed(small_data, tmp_path, capsys):
@@ -34,7 +36,7 @@ def test_the_plan_is_every_model_of_the_claims_seed_by_seed(small_data, tmp_path
     assert told.index("runs planned") < told.index("run 1 of")
 
 
-def test_finished_runs_are_held_against_the_claims(trained_run, tmp_path):
+def test_finished_runs_are_held_against_the_claims(trained_run, tmp_path, capsys):
     (planned,) = plan_studies("kmnist", only="kmnist_cnn:lr1", data="mnist5k")["kmnist"]
     kept = ("kerasexp", "git", "data", "hardware", "precision", "parameters", "epochs_run", "seconds", "images_seen")
     manifest = {key: trained_run.manifest[key] for key in kept}
@@ -49,6 +51,8 @@ def test_finished_runs_are_held_against_the_claims(trained_run, tmp_path):
     assert line == {"model": "kmnist_cnn", **shown, "why": "", "faults": []}
     assert study["tally"]["reproduced"] == len(study["lines"])
     assert study["without"]["other data"] > 0
+    count = len(study["lines"])
+    assert f"kmnist: {count} of the {count} reproduced are counts of images and parameters" in capsys.readouterr().err
     # nothing is told about models that were not asked for
     about = {"kmnist_cnn + lr1", ""}
     rows = files.read_json(Path(study["page"]).with_name("study.json"))["rows"]
@@ -57,6 +61,15 @@ def test_finished_runs_are_held_against_the_claims(trained_run, tmp_path):
     models = [[row["claim"].get("experiment", ""), *row["claim"].get("variants", ())] for row in shown]
     assert {" + ".join(model) for model in models} <= about
     assert "Only what the study claims about kmnist_cnn + lr1 stands here." in Path(study["page"]).read_text()
+
+
+def test_counted_verdicts_of_few_seeds_are_provisional(tmp_path):
+    rows = study_rows("kmnist", [made_run(tmp_path, "kmnist_fcnn", 0.9, seed=42)])
+    counted = [line for line in _lines([row for row in rows if row.verdict]) if line["claim"].endswith(" claims")]
+    assert counted
+    for line in counted:
+        total = line["claim"].split()[-2]
+        assert line["verdict"].endswith(f"; {total} provisional")
 
 
 @pytest.mark.parametrize(
