@@ -79,7 +79,8 @@ def tune(
 
     Raises:
         UsageError: for unknown names, a space that does not fit, or a recipe that validates on test images.
-        KerasexpError: if three trials fail one after the other.
+        KerasexpError: if three trials fail one after the other, or none can be trained: without the data, or with a
+            full disk. The same call goes on when that is mended.
         Interrupted: after Ctrl-C or SIGTERM, with everything saved.
     """
     if trials is not None and trials < 1:
@@ -124,7 +125,7 @@ def tune(
         from kerasexp.workflows.tuning_results import write_results
         from kerasexp.workflows.tuning_trials import Trials
 
-        runner = Trials(record, search.configure, precision, search.train_command, data_dir, offline)
+        runner = Trials(record, search.base, search.configure, precision, search.train_command, data_dir, offline)
         with SearchProgress(record, most) as progress:
             progress.goes_on()
             oracle = make_oracle(tuner, search.space, search.base.seed, record, most, search.base.epochs)

@@ -125,19 +125,19 @@ class SearchRecord:
         self.trials = self.opened(self.folder, self.settings).trials
         return self.trials[number]
 
-    def note_failure(self, number: int, message: str) -> None:
-        """Keeps why a trial failed until its end is recorded; also for another process."""
-        files.write_text(self._failure(number), message)
+    def note_failure(self, who: int | str, message: str) -> None:
+        """Keeps why a trial (its number) or a worker (its name) failed until another process asks."""
+        files.write_text(self._failure(who), message)
 
-    def failure(self, number: int) -> str:
-        """Why a trial failed, as `note_failure` was told."""
-        path = self._failure(number)
+    def failure(self, who: int | str) -> str:
+        """Why a trial or a worker failed, as `note_failure` was told; empty if it was not."""
+        path = self._failure(who)
         message = path.read_text(encoding="utf-8") if path.exists() else ""
         path.unlink(missing_ok=True)
         return message
 
-    def _failure(self, number: int) -> Path:
-        return self.folder / f"failure-{number}.txt"
+    def _failure(self, who: int | str) -> Path:
+        return self.folder / f"failure-{who}.txt"
 
     def next_place(self) -> int:
         """The place of the next beginning or end."""

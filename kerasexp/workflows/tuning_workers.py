@@ -25,7 +25,7 @@ from keras_tuner.src.distribute.oracle_chief import OracleServicer
 from keras_tuner.src.distribute.oracle_client import OracleClient
 
 from kerasexp import environment
-from kerasexp.errors import Interrupted, KerasexpError
+from kerasexp.errors import DataError, Interrupted, KerasexpError, UsageError
 from kerasexp.training.interruption import Interruption
 from kerasexp.training.progress import Progress
 from kerasexp.workflows.tuning_loop import run_trials
@@ -42,6 +42,7 @@ HOST = "127.0.0.1"
 DEATHS = 3  # of workers on one trial, after which it counts as failed
 LOOK = 0.1  # seconds between two looks at the workers
 TIME_OVER = 75  # exit code of a worker that was stopped by the time limit
+GAVE_UP = 80  # and the exit code of the error: of a worker that can train no trial
 
 
 def run_workers(
@@ -69,7 +70,8 @@ def run_workers(
 
     Raises:
         Interrupted: after a signal, when every worker has saved its state.
-        KerasexpError: if three trials fail one after the other, or the cluster cannot be reached.
+        KerasexpError: if three trials fail one after the other, no trial can be trained, or the cluster cannot be
+            reached.
     """
     with contextlib.ExitStack() as stack:
         machines = None
@@ -170,8 +172,9 @@ class _Chief:
         """Asks every worker to save its state, and waits for it."""
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
-        for process in self.processes.values():
+        for name, process in self.processes.items():
             process.wait()
+            self.oracle.record.failure(name)  # the search ends with the first one
 
     def _start(self) -> None:
         self.started += 1
@@ -204,6 +207,9 @@ class _Chief:
             self.no_more = True
         elif code == TIME_OVER:
             self.time_over = True
+        elif code > GAVE_UP:
+            kind = {2: UsageError, 3: DataError}.get(code - GAVE_UP, KerasexpError)
+            raise kind(self.oracle.record.failure(name) or "A worker could train no trial, see workers.log.")
         else:
             self._died(name, code)
 
@@ -234,7 +240,8 @@ def work(call: str) -> int:
             (null for TensorFlow's own choice).
 
     Returns:
-        The exit code: 0 if no trial is left, `TIME_OVER` if no time is, 130 after a signal.
+        The exit code: 0 if no trial is left, `TIME_OVER` if no time is, 130 after a signal, `GAVE_UP` and more if no
+        trial can be trained.
     """
     content = json.loads(call)
     search = prepare_search(**content["arguments"])
@@ -245,12 +252,18 @@ def work(call: str) -> int:
         environment.limit_threads(content["threads"])
     threading.Thread(target=_end_with_the_chief, daemon=True).start()
     record = SearchRecord.opened(search.folder, search.settings())
-    runner = Trials(record, search.configure, precision, search.train_command, search.data_dir, search.offline)
+    where = search.data_dir, search.offline
+    runner = Trials(record, search.base, search.configure, precision, search.train_command, *where)
+    name = os.environ["KERASTUNER_TUNER_ID"]
     try:
-        name = os.environ["KERASTUNER_TUNER_ID"]
         complete = run_trials(OracleClient(None), name, record.read_again, runner, Progress(), deadline)
     except Interrupted:
         return Interrupted.exit_code
+    except KerasexpError as error:
+        print(error, file=sys.stderr)
+        with contextlib.suppress(OSError):  # a full disk may refuse this as well
+            record.note_failure(name, str(error))
+        return GAVE_UP + error.exit_code
     return 0 if complete else TIME_OVER
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ import kerasexp
 from kerasexp import files
 from kerasexp.config.loading import load_experiment
 from kerasexp.config.space import parse_space
-from kerasexp.errors import KerasexpError, UsageError
+from kerasexp.errors import DataError, KerasexpError, UsageError
 from kerasexp.models.saved import load_model
 from kerasexp.runs import Run
 from kerasexp.training.callbacks import read_history
@@ -117,7 +118,7 @@ def test_a_promoted_trial_equals_one_trained_as_long_at_once(searched, copied, t
     at_once = SearchRecord.opened(tmp_path / "at_once", copied.settings)
     at_once.trials = [TrialRecord(0, child.values, 3, None, None, 0)]
     experiment = Run(copied.folder / child.run).experiment
-    trials = Trials(at_once, lambda trial: experiment, "float32", lambda trial: "")
+    trials = Trials(at_once, experiment, lambda trial: experiment, "float32", lambda trial: "")
     assert trials.run(at_once.trials[0], Progress(), None)
     trials.collect(at_once.trials[0])
     promoted, straight = run_of(searched, 4), Run(at_once.folder / at_once.trials[0].run)
@@ -200,6 +201,48 @@ def test_trials_that_fail_are_told_and_three_of_them_end_the_search(tune, tmp_pa
     record = files.read_json(tmp_path / "a" / "search.json")
     assert [trial["status"] for trial in record["trials"]] == ["failed"] * 3
     assert "gelou" in record["trials"][1]["message"]
+
+
+def statuses(folder) -> list[str]:
+    return [trial["status"] for trial in files.read_json(folder / "search.json")["trials"]]
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_missing_data_is_no_trial_s_fault(tune, small_data, tmp_path, workers):
+    data, out = tmp_path / "thirds.npz", tmp_path / "a"
+    with pytest.raises(DataError, match=r"thirds\.npz"):
+        tune(out, trials=1, data=data, epochs=1, workers=workers)
+    assert statuses(out) == ["running"]
+    assert not list(out.glob("failure-*"))
+    shutil.copy(small_data, data)
+    assert tune(out, trials=1, data=data, epochs=1)["status"] == "complete"
+    assert statuses(out) == ["complete"]
+
+
+def test_a_locked_run_is_no_trial_s_fault(copied, tune, monkeypatch):
+    monkeypatch.setattr("kerasexp.workflows.tuning_trials.UNLOCKING", 0.1)
+    child = copied.trials[3]
+    run = Run(copied.folder / child.run)
+    child.ended, child.status = None, "running"
+    copied.save()
+    with run.locked(), pytest.raises(UsageError, match="is locked"):
+        tune(copied.folder, tuner="hyperband", trials=4)
+    assert statuses(copied.folder) == ["complete"] * 3 + ["running"]
+
+
+def test_a_full_disk_is_no_trial_s_fault(tune, tmp_path):
+    """The file size limit lets the small files through and stops the state of a wide network."""
+    arguments = {"trials": 1, "epochs": 1, "set": [*SETTINGS, "model.units=[1024,8]"], "space": tmp_path / "space.yaml"}
+    arguments["space"].write_text("optimizer.learning_rate: [0.1, 0.2]\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+    try:
+        with pytest.raises(KerasexpError, match="disk is full.*the same command goes on"):
+            tune(tmp_path / "a", **arguments)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert statuses(tmp_path / "a") == ["running"]
+    assert tune(tmp_path / "a", **arguments)["status"] == "complete"
 
 
 @pytest.mark.parametrize(
