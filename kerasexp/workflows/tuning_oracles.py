@@ -8,6 +8,7 @@ trial alone.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -179,15 +180,38 @@ class Bayesian(RecordedOracle, keras_tuner.oracles.BayesianOptimizationOracle):
 
 
 class Hyperband(RecordedOracle, keras_tuner.oracles.HyperbandOracle):
-    """Trains many trials for a few epochs and the best of them on, for longer and longer."""
+    """Trains many trials for a few epochs and the best of them on, for longer and longer.
+
+    KerasTuner promotes none of a round until enough of it are complete, and a failed trial never is: one failure ends a
+    bracket early. So a failed one counts as complete here, with the worst score. Where it is one of the best that are
+    left, it takes its place in the next round untrained.
+    """
+
+    @keras_tuner.synchronized
+    def end_trial(self, trial: Any) -> None:
+        super().end_trial(trial)
+        ended = self.trials[trial.trial_id]
+        if ended.status == "FAILED":
+            ended.status, ended.score = "COMPLETED", -math.inf
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        proposed = super().populate_space(trial_id)
+        while (best := proposed.get("values", {}).get("tuner/trial_id")) and self._failed(best):
+            places = [place for bracket in self._brackets for trials in bracket["rounds"] for place in trials]
+            next(place for place in places if place["id"] == trial_id)["id"] = best
+            proposed = super().populate_space(trial_id)
+        return proposed
 
     def may_be_promoted(self) -> set[int]:
         waiting = set()
         for bracket in self._brackets:
-            sizes = [self._get_size(bracket["bracket_num"], number) for number in range(len(bracket["rounds"]))]
-            if len(bracket["rounds"][-1]) < sizes[-1]:
-                waiting |= {int(trial["id"]) for trials in bracket["rounds"][:-1] for trial in trials}
-        return waiting
+            for number, (trials, promoted) in enumerate(itertools.pairwise(bracket["rounds"]), start=1):
+                if len(promoted) < self._get_size(bracket["bracket_num"], number):
+                    waiting |= {place["id"] for place in trials} - {place["past_id"] for place in promoted}
+        return {int(trial) for trial in waiting if not self._failed(trial)}
+
+    def _failed(self, trial_id: str) -> bool:
+        return self.record.trials[int(trial_id)].status == "failed"
 
 
 def make_oracle(
