@@ -137,9 +137,9 @@ def tune(
                 # a parent is needed until the trial that goes on with it has its state
                 needed = {other.parent for other in record.trials if other.ended is None and other.parent is not None}
                 runner.prune({best.number for best in record.ranked()[:keep]} | oracle.may_be_promoted() | needed)
-                stop_after_failures(record)
 
             oracle.collect, oracle.on_begin, oracle.on_end = runner.collect, progress.trial_began, on_end
+            oracle.check = lambda: stop_after_failures(record)
             try:
                 if machines is None and workers in (None, 1):
                     complete = run_trials(oracle, "search", record.trials.__getitem__, runner, progress, deadline)

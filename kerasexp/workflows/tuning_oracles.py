@@ -47,6 +47,7 @@ class RecordedOracle(keras_tuner.Oracle):
         collect: notes in a trial what came of it.
         on_begin: is told that a trial begins.
         on_end: is told that a trial has ended.
+        check: called after each end; what it raises ends the search.
         replaying: while the trials of the record are told to it again.
     """
 
@@ -55,6 +56,7 @@ class RecordedOracle(keras_tuner.Oracle):
     collect: Callable[[TrialRecord], None] = staticmethod(lambda trial: None)
     on_begin: Callable[[TrialRecord], None] = staticmethod(lambda trial: None)
     on_end: Callable[[TrialRecord], None] = staticmethod(lambda trial: None)
+    check: Callable[[], None] = staticmethod(lambda: None)
     replaying = False
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -87,8 +89,13 @@ class RecordedOracle(keras_tuner.Oracle):
                 metrics = {OBJECTIVE: math.nan}
         return super().update_trial(trial_id, metrics, step)
 
-    @keras_tuner.synchronized
     def end_trial(self, trial: Any) -> None:
+        self._end(trial)
+        if not self.replaying:
+            self.check()  # without KerasTuner's lock, which it would keep for ever after an error
+
+    @keras_tuner.synchronized
+    def _end(self, trial: Any) -> None:
         trial.hyperparameters = self.trials[trial.trial_id].hyperparameters  # as they were before float32
         super().end_trial(trial)
         if not self.replaying:
@@ -188,8 +195,8 @@ class Hyperband(RecordedOracle, keras_tuner.oracles.HyperbandOracle):
     """
 
     @keras_tuner.synchronized
-    def end_trial(self, trial: Any) -> None:
-        super().end_trial(trial)
+    def _end(self, trial: Any) -> None:
+        super()._end(trial)
         ended = self.trials[trial.trial_id]
         if ended.status == "FAILED":
             ended.status, ended.score = "COMPLETED", -math.inf

@@ -94,7 +94,7 @@ def run_workers(
 
 
 class _Servicer(OracleServicer):
-    """KerasTuner's servicer, and the first error in it: after one the oracle's lock is held for ever."""
+    """KerasTuner's servicer, and the first error in it, which the chief ends with."""
 
     error: Exception | None = None
 

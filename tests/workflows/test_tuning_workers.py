@@ -1,0 +1,41 @@
+"""The chief of a search over workers: it is reached, and it ends, whatever its surroundings."""
+
+from __future__ import annotations
+
+import math
+import threading
+
+import pytest
+
+from kerasexp.config.space import parse_space
+from kerasexp.errors import KerasexpError
+from kerasexp.workflows.tuning_loop import stop_after_failures
+from kerasexp.workflows.tuning_oracles import make_oracle
+from kerasexp.workflows.tuning_record import SearchRecord
+from kerasexp.workflows.tuning_workers import DEATHS, _Chief
+
+SPACE = parse_space({"rate": {"log": [1e-3, 1.0]}}, "space")
+
+
+@pytest.fixture
+def chief(tmp_path):
+    record = SearchRecord.opened(tmp_path, {"what": "this"})
+    oracle = make_oracle("random", SPACE, 0, record, 50)
+    oracle.check = lambda: stop_after_failures(record)
+    return _Chief(oracle, {}, 0, lambda text: None, math.inf, None)
+
+
+def test_the_end_after_three_failures_leaves_nobody_waiting(chief):
+    """The third one is failed by dead workers while another worker asks for a trial."""
+    for _ in range(2):
+        proposed = chief.oracle.create_trial("worker1")
+        proposed.status = "FAILED"
+        chief.oracle.end_trial(proposed)
+    number = int(chief.oracle.create_trial("worker1").trial_id)
+    chief.deaths[number] = DEATHS - 1
+    with pytest.raises(KerasexpError, match="3 trials failed one after the other"):
+        chief._died("worker1", -9)
+    asks = threading.Thread(target=chief.oracle.create_trial, args=["worker2"], daemon=True)
+    asks.start()
+    asks.join(10)
+    assert not asks.is_alive()
