@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 DEATHS = 3  # of workers on one trial, after which it counts as failed
 LOOK = 0.1  # seconds between two looks at the workers
+NO_PROXY = ("no_grpc_proxy", "no_proxy")  # the first one that is set tells gRPC which hosts it asks no proxy for
 TIME_OVER = 75  # exit code of a worker that was stopped by the time limit
 GAVE_UP = 80  # and the exit code of the error: of a worker that can train no trial
 
@@ -179,11 +180,7 @@ class _Chief:
     def _start(self) -> None:
         self.started += 1
         name = f"worker{self.started}"
-        variables = {
-            "KERASTUNER_ORACLE_IP": self.host,
-            "KERASTUNER_ORACLE_PORT": str(self.port),
-            "KERASTUNER_TUNER_ID": name,
-        }
+        variables = self._variables(name)
         left = None if self.deadline == float("inf") else self.deadline - time.monotonic()
         threads = self.machines.threads if self.machines else None
         call = json.dumps({"arguments": self.arguments, "seconds": left, "threads": threads})
@@ -201,6 +198,16 @@ class _Chief:
                 pass_fds=[self.lock],
                 start_new_session=True,  # Ctrl-C reaches the chief alone, which asks each worker once
             )
+
+    def _variables(self, name: str) -> dict[str, str]:
+        """Of a worker's environment: where it finds the chief."""
+        known = [os.environ[variable] for variable in NO_PROXY if os.environ.get(variable)]
+        return {
+            "KERASTUNER_ORACLE_IP": self.host,
+            "KERASTUNER_ORACLE_PORT": str(self.port),
+            "KERASTUNER_TUNER_ID": name,
+            NO_PROXY[0]: ",".join([*known[:1], self.host]),  # gRPC asks a proxy even for this machine
+        }
 
     def _ended(self, name: str, code: int) -> None:
         if code == 0:

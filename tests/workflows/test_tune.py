@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import resource
 import shutil
@@ -336,13 +337,14 @@ def test_killed_searches_end_as_one_that_was_not(small_data, space, tmp_path):
 
 @pytest.mark.slow
 def test_two_workers_of_which_one_is_killed(small_data, space, tmp_path):
-    """The same trials as of one process, and the killed worker's trial goes on in a new one."""
+    """The same trials as of one process, and the killed worker's trial goes on in a new one; a proxy is not asked."""
+    environment = {**os.environ, "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     words = ["tune", "kmnist_fcnn", "--trials", "4", "--epochs", "10", "--space", str(space), "--data", str(small_data)]
     for setting in SETTINGS:
         words += ["--set", setting]
     out, alone = tmp_path / "workers", tmp_path / "alone"
     two = [*COMMAND, *words, "--out", str(out), "--workers", "2", "--json"]
-    process = subprocess.Popen(two, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(two, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     deadline = time.monotonic() + 240
     while len(list(out.glob("kmnist_fcnn/*/state/0*"))) < 2:
         assert process.poll() is None, process.stderr.read()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 
+import grpc
 import pytest
 
 from kerasexp.config.space import parse_space
@@ -39,3 +40,27 @@ def test_the_end_after_three_failures_leaves_nobody_waiting(chief):
     asks.start()
     asks.join(10)
     assert not asks.is_alive()
+
+
+@pytest.mark.parametrize("known", [{}, {"no_proxy": "example.org"}, {"no_grpc_proxy": "example.org", "no_proxy": "x"}])
+def test_no_proxy_is_asked_for_the_chief(chief, known, monkeypatch):
+    for name in ("grpc_proxy", "https_proxy", "http_proxy", "no_grpc_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"http_proxy": "http://127.0.0.1:9", **known}.items():  # where nobody answers
+        monkeypatch.setenv(name, value)
+
+    def answers() -> bool:
+        with grpc.insecure_channel(f"{chief.host}:{chief.port}") as channel:
+            try:
+                grpc.channel_ready_future(channel).result(timeout=2)
+            except grpc.FutureTimeoutError:
+                return False
+            return True
+
+    with chief.serving():
+        assert not answers()
+        variables = chief._variables("worker1")
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        assert answers()
+    assert variables["no_grpc_proxy"] == ("example.org,127.0.0.1" if known else "127.0.0.1")
