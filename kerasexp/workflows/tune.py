@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from kerasexp.workflows.plan import cluster_of
 from kerasexp.workflows.tuning_record import SearchRecord, TrialRecord
 from kerasexp.workflows.tuning_search import prepare_search
 
+KEEP = 3  # models, unless the user says otherwise
 TRIALS = 20  # of a random or a Bayesian search, unless the user says otherwise
 
 
@@ -25,7 +27,7 @@ def tune(
     tuner: str = "random",
     trials: int | None = None,
     max_time: float | None = None,
-    keep: int = 3,
+    keep: int = KEEP,
     recipe: str | None = None,
     variant: str | Sequence[str] = (),
     augment: int | None = None,
@@ -150,8 +152,25 @@ def tune(
                     complete = run_workers(oracle, at_once, arguments, lock, progress.note, deadline, machines)
             except Interrupted:
                 raise Interrupted(f"Interrupted; all is saved in {record.folder}. The same command goes on.") from None
-        command = search.command if trials is None else f"{search.command} --trials {trials}"
+        options = {"trials": trials, "keep": None if keep == KEEP else keep, "data-dir": data_dir, "offline": offline}
+        options |= {"workers": workers, "cluster": cluster, "cpus-per-run": cpus_per_run}
+        command = shlex.join([*shlex.split(search.command), *_words(options)])
         return write_results(record, search.configure, search.space, "complete" if complete else "stopped", command)
+
+
+def _words(options: dict[str, Any]) -> list[str]:
+    """The words of those options that are set.
+
+    Example:
+
+    >>> _words({"keep": None, "data-dir": Path("data"), "offline": True, "workers": 2})
+    ['--data-dir', 'data', '--offline', '--workers', '2']
+    """
+    words: list[str] = []
+    for name, value in options.items():
+        if value is not None and value is not False:
+            words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    return words
 
 
 def _text(path: str | Path | None) -> str | None:

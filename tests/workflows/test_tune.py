@@ -184,12 +184,14 @@ def test_what_a_kill_left_half_done_is_gone_on_with(searched, copied, tune):
 
 
 def test_a_stopped_search_goes_on_exactly(tune, tmp_path):
-    stopped = tune(tmp_path / "a", trials=1, max_time=1e-3)
+    stopped = tune(tmp_path / "a", trials=1, max_time=1e-3, keep=1, data_dir=tmp_path / "my data", offline=True)
     assert stopped["status"] == "stopped"
+    assert stopped["command"].endswith(f" --trials 1 --keep 1 --data-dir '{tmp_path}/my data' --offline")
     assert stopped["recipe"] is None
     assert "No trial has ended yet" in (tmp_path / "a" / "tune.html").read_text()
     whole = tune(tmp_path / "a", trials=1)
     assert whole["status"] == "complete"
+    assert whole["command"].endswith(f" --out {tmp_path / 'a'} --trials 1")
     assert [row["status"] for row in whole["trials"]] == ["complete"]
     assert len(list((tmp_path / "a" / "kmnist_fcnn").iterdir())) == 1
 
