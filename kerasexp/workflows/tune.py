@@ -13,7 +13,7 @@ from typing import Any
 from kerasexp import environment
 from kerasexp.errors import Interrupted, UsageError
 from kerasexp.workflows.plan import cluster_of
-from kerasexp.workflows.tuning_record import SearchRecord, TrialRecord
+from kerasexp.workflows.tuning_record import SearchRecord, TrialRecord, locked
 from kerasexp.workflows.tuning_search import prepare_search
 
 KEEP = 3  # models, unless the user says otherwise
@@ -115,8 +115,8 @@ def tune(
         arguments["out"] = str(search.folder.absolute())
     most = trials if trials is not None or tuner in ("hyperband", "grid") else TRIALS
     deadline = math.inf if max_time is None else time.monotonic() + max_time
-    record = SearchRecord.opened(search.folder, search.settings())
-    with record.locked() as lock:
+    with locked(search.folder) as lock:
+        record = SearchRecord.opened(search.folder, search.settings())
         print("Starting TensorFlow", file=sys.stderr, flush=True)
         precision = environment.resolve_precision(search.base.precision)
         environment.start_tensorflow(precision)
@@ -149,7 +149,9 @@ def tune(
                     from kerasexp.workflows.tuning_workers import run_workers
 
                     at_once = sys.maxsize if workers is None else workers
-                    complete = run_workers(oracle, at_once, arguments, lock, progress.note, deadline, machines)
+                    complete = run_workers(
+                        oracle, at_once, arguments, precision, lock, progress.note, deadline, machines
+                    )
             except Interrupted:
                 raise Interrupted(f"Interrupted; all is saved in {record.folder}. The same command goes on.") from None
         options = {"trials": trials, "keep": None if keep == KEEP else keep, "data-dir": data_dir, "offline": offline}

@@ -50,6 +50,7 @@ def run_workers(
     oracle: RecordedOracle,
     workers: int,
     arguments: dict[str, Any],
+    precision: str,
     lock: int,
     say: Callable[[str], None],
     deadline: float,
@@ -61,6 +62,7 @@ def run_workers(
         oracle: of the search; it lives in this process alone.
         workers: how many there are at a time, at the most.
         arguments: of `prepare_search`.
+        precision: `float32` or `bfloat16`, of all trials, whatever `auto` would be on a worker's machine.
         lock: descriptor that keeps the search locked; a worker that outlives this process keeps it too.
         say: is told when a worker dies.
         deadline: by `time.monotonic`.
@@ -81,7 +83,7 @@ def run_workers(
 
             machines = stack.enter_context(machines_of(cluster, oracle.record.folder))
             say(f"Workers with {machines.share.words} each, {min(workers, machines.room)} at a time")
-        chief = _Chief(oracle, arguments, lock, say, deadline, machines)
+        chief = _Chief(oracle, arguments, precision, lock, say, deadline, machines)
         interruption = stack.enter_context(Interruption())
         stack.enter_context(chief.serving())
         try:
@@ -121,6 +123,7 @@ class _Chief:
         self,
         oracle: RecordedOracle,
         arguments: dict[str, Any],
+        precision: str,
         lock: int,
         say: Callable[[str], None],
         deadline: float,
@@ -130,13 +133,15 @@ class _Chief:
         self.host = machines.host if machines else HOST
         self.oracle = oracle
         self.arguments = arguments
+        self.precision = precision
         self.lock = lock
         self.say = say
         self.deadline = deadline
         self.servicer = _Servicer(oracle)
         self.processes: dict[str, subprocess.Popen[bytes] | RemoteWorker] = {}
         self.started = 0
-        self.deaths: Counter[int] = Counter()
+        self.deaths: Counter[int] = Counter()  # by trial
+        self.early_deaths: Counter[int] = Counter()  # before a trial, by the place that the record had come to
         self.no_more = self.time_over = False
 
     @contextlib.contextmanager
@@ -183,8 +188,8 @@ class _Chief:
         variables = self._variables(name)
         left = None if self.deadline == float("inf") else self.deadline - time.monotonic()
         threads = self.machines.threads if self.machines else None
-        call = json.dumps({"arguments": self.arguments, "seconds": left, "threads": threads})
-        command = [sys.executable, "-m", "kerasexp.workflows.tuning_workers", call]
+        call = {"arguments": self.arguments, "precision": self.precision, "seconds": left, "threads": threads}
+        command = [sys.executable, "-m", "kerasexp.workflows.tuning_workers", json.dumps(call)]
         if self.machines:
             self.processes[name] = self.machines.start(command, variables)
             return
@@ -224,8 +229,9 @@ class _Chief:
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}, see workers.log"
         trial = self.oracle.ongoing_trials.get(name)
         if trial is None:
-            self.deaths[-1] += 1
-            if self.deaths[-1] >= DEATHS:
+            place = self.oracle.record.next_place()
+            self.early_deaths[place] += 1
+            if self.early_deaths[place] >= DEATHS:  # one after the other: the search does not get on
                 raise KerasexpError(f"{DEATHS} workers ended {how} before they had a trial.")
             return
         number = int(trial.trial_id)
@@ -243,8 +249,8 @@ def work(call: str) -> int:
     """The life of a worker.
 
     Args:
-        call: JSON with the `arguments` of `prepare_search`, the `seconds` that are left and the number of `threads`
-            (null for TensorFlow's own choice).
+        call: JSON with the `arguments` of `prepare_search`, the `precision`, the `seconds` that are left and the number
+            of `threads` (null for TensorFlow's own choice).
 
     Returns:
         The exit code: 0 if no trial is left, `TIME_OVER` if no time is, 130 after a signal, `GAVE_UP` and more if no
@@ -253,14 +259,13 @@ def work(call: str) -> int:
     content = json.loads(call)
     search = prepare_search(**content["arguments"])
     deadline = float("inf") if content["seconds"] is None else time.monotonic() + content["seconds"]
-    precision = environment.resolve_precision(search.base.precision)
-    environment.start_tensorflow(precision)
+    environment.start_tensorflow(content["precision"])
     if content["threads"]:
         environment.limit_threads(content["threads"])
     threading.Thread(target=_end_with_the_chief, daemon=True).start()
     record = SearchRecord.opened(search.folder, search.settings())
     where = search.data_dir, search.offline
-    runner = Trials(record, search.base, search.configure, precision, search.train_command, *where)
+    runner = Trials(record, search.base, search.configure, content["precision"], search.train_command, *where)
     name = os.environ["KERASTUNER_TUNER_ID"]
     try:
         complete = run_trials(OracleClient(None), name, record.read_again, runner, Progress(), deadline)

@@ -19,14 +19,14 @@ import pytest
 import yaml
 
 import kerasexp
-from kerasexp import files
+from kerasexp import environment, files
 from kerasexp.config.loading import load_experiment
 from kerasexp.config.space import parse_space
 from kerasexp.errors import DataError, KerasexpError, UsageError
 from kerasexp.models.saved import load_model
 from kerasexp.runs import Run
 from kerasexp.training.callbacks import read_history
-from kerasexp.workflows.tuning_record import SearchRecord, TrialRecord
+from kerasexp.workflows.tuning_record import SearchRecord, TrialRecord, locked
 
 SPACE = {
     "optimizer.learning_rate": {"log": [0.1, 2.0]},
@@ -196,6 +196,13 @@ def test_a_stopped_search_goes_on_exactly(tune, tmp_path):
     assert len(list((tmp_path / "a" / "kmnist_fcnn").iterdir())) == 1
 
 
+def test_a_record_is_read_by_its_holder_alone(tune, tmp_path):
+    """What another process is about to write must not be gone on with."""
+    (tmp_path / "search.json").write_text("not yet whole")
+    with locked(tmp_path), pytest.raises(UsageError, match="is locked"):
+        tune(tmp_path)
+
+
 def test_trials_that_fail_are_told_and_three_of_them_end_the_search(tune, tmp_path):
     space = tmp_path / "space.yaml"
     space.write_text("model.activation: [reelu, gelou, tanhh, relu]\n")
@@ -340,13 +347,13 @@ def test_killed_searches_end_as_one_that_was_not(small_data, space, tmp_path):
 @pytest.mark.slow
 def test_two_workers_of_which_one_is_killed(small_data, space, tmp_path):
     """The same trials as of one process, and the killed worker's trial goes on in a new one; a proxy is not asked."""
-    environment = {**os.environ, "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    behind = {**os.environ, "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     words = ["tune", "kmnist_fcnn", "--trials", "4", "--epochs", "10", "--space", str(space), "--data", str(small_data)]
     for setting in SETTINGS:
         words += ["--set", setting]
     out, alone = tmp_path / "workers", tmp_path / "alone"
     two = [*COMMAND, *words, "--out", str(out), "--workers", "2", "--json"]
-    process = subprocess.Popen(two, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(two, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=behind)
     deadline = time.monotonic() + 240
     while len(list(out.glob("kmnist_fcnn/*/state/0*"))) < 2:
         assert process.poll() is None, process.stderr.read()
@@ -362,6 +369,18 @@ def test_two_workers_of_which_one_is_killed(small_data, space, tmp_path):
     done = subprocess.run([*COMMAND, *words, "--out", str(alone), "--json"], capture_output=True, text=True, check=True)
     assert scores == {row["trial"]: (row["score"], row["values"]) for row in json.loads(done.stdout)["trials"]}
     assert len(list((out / "kmnist_fcnn").iterdir())) == 4
+
+
+@pytest.mark.slow
+def test_workers_train_in_the_precision_of_the_chief(small_data, space, tmp_path):
+    """What `auto` is for the chief, on a machine where it would be the other one."""
+    other = "float32" if environment.resolve_precision("auto") == "bfloat16" else "bfloat16"
+    differs = f"from kerasexp import environment; environment.resolve_precision = lambda wanted: '{other}'; "
+    words = ["tune", "kmnist_fcnn", "--trials", "1", "--epochs", "1", "--space", str(space), "--data", str(small_data)]
+    command = [sys.executable, "-c", differs + COMMAND[-1], *words, "--precision", "auto", "--workers", "2"]
+    subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, check=True)
+    (manifest,) = tmp_path.glob("kmnist_fcnn/*/manifest.json")
+    assert files.read_json(manifest)["precision"] == other
 
 
 def is_worker(process: psutil.Process) -> bool:

@@ -13,7 +13,7 @@ from kerasexp import files
 from kerasexp.config.space import parse_space
 from kerasexp.errors import DataError, UsageError
 from kerasexp.workflows.tuning_oracles import make_oracle
-from kerasexp.workflows.tuning_record import SearchRecord
+from kerasexp.workflows.tuning_record import SearchRecord, locked
 
 SPACE = parse_space({"rate": {"log": [1e-3, 1.0]}, "width": [8, 16, 32], "kind": ["a", "b"]}, "space")
 
@@ -195,9 +195,11 @@ def test_two_searches_share_no_folder(tmp_path):
     opened(tmp_path)
     with pytest.raises(UsageError, match="another search: what differ"):
         SearchRecord.opened(tmp_path, {"what": "that"})
-    with opened(tmp_path).locked(), pytest.raises(UsageError, match="locked"), opened(tmp_path).locked():
+    with locked(tmp_path), pytest.raises(UsageError, match="locked"), locked(tmp_path):
         pass
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="--out"):
         opened(tmp_path / "file" / "x")
+    with pytest.raises(DataError, match="--out"), locked(tmp_path / "file" / "x"):
+        pass
     assert files.read_json(tmp_path / "search.json")["trials"] == []

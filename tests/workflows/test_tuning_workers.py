@@ -23,7 +23,7 @@ def chief(tmp_path):
     record = SearchRecord.opened(tmp_path, {"what": "this"})
     oracle = make_oracle("random", SPACE, 0, record, 50)
     oracle.check = lambda: stop_after_failures(record)
-    return _Chief(oracle, {}, 0, lambda text: None, math.inf, None)
+    return _Chief(oracle, {}, "float32", 0, lambda text: None, math.inf, None)
 
 
 def test_the_end_after_three_failures_leaves_nobody_waiting(chief):
@@ -40,6 +40,17 @@ def test_the_end_after_three_failures_leaves_nobody_waiting(chief):
     asks.start()
     asks.join(10)
     assert not asks.is_alive()
+
+
+def test_only_workers_that_die_one_after_the_other_before_a_trial_end_the_search(chief):
+    for number in range(DEATHS):
+        for _ in range(DEATHS - 1):
+            chief._died("worker1", 1)
+        chief.oracle.create_trial(f"other worker {number}")
+    for _ in range(DEATHS - 1):
+        chief._died("worker1", 1)
+    with pytest.raises(KerasexpError, match="3 workers ended with exit code 1.* before they had a trial"):
+        chief._died("worker1", 1)
 
 
 @pytest.mark.parametrize("known", [{}, {"no_proxy": "example.org"}, {"no_grpc_proxy": "example.org", "no_proxy": "x"}])
