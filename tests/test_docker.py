@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import importlib.metadata
 import re
 import shutil
 import subprocess
@@ -81,6 +82,15 @@ def test_every_requirement_has_its_exact_version():
     wanted = config["options"]["install_requires"].split("\n")
     wanted += [row for extra in IN_THE_IMAGE for row in config["options.extras_require"][extra].split("\n")]
     for requirement in map(Requirement, filter(None, wanted)):
+        version = constraints()[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version), requirement
+
+
+def test_every_cuda_library_has_its_exact_version():
+    requirements = map(Requirement, importlib.metadata.requires("tensorflow") or ())
+    wanted = [one for one in requirements if one.marker and one.marker.evaluate({"extra": "and-cuda"})]
+    assert wanted
+    for requirement in wanted:
         version = constraints()[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), requirement
 

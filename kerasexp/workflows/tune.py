@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -12,9 +13,10 @@ from typing import Any
 from kerasexp import environment
 from kerasexp.errors import Interrupted, UsageError
 from kerasexp.workflows.plan import cluster_of
-from kerasexp.workflows.tuning_record import SearchRecord, TrialRecord
+from kerasexp.workflows.tuning_record import SearchRecord, TrialRecord, locked
 from kerasexp.workflows.tuning_search import prepare_search
 
+KEEP = 3  # models, unless the user says otherwise
 TRIALS = 20  # of a random or a Bayesian search, unless the user says otherwise
 
 
@@ -25,7 +27,7 @@ def tune(
     tuner: str = "random",
     trials: int | None = None,
     max_time: float | None = None,
-    keep: int = 3,
+    keep: int = KEEP,
     recipe: str | None = None,
     variant: str | Sequence[str] = (),
     augment: int | None = None,
@@ -79,7 +81,8 @@ def tune(
 
     Raises:
         UsageError: for unknown names, a space that does not fit, or a recipe that validates on test images.
-        KerasexpError: if three trials fail one after the other.
+        KerasexpError: if three trials fail one after the other, or none can be trained: without the data, or with a
+            full disk. The same call goes on when that is mended.
         Interrupted: after Ctrl-C or SIGTERM, with everything saved.
     """
     if trials is not None and trials < 1:
@@ -112,8 +115,8 @@ def tune(
         arguments["out"] = str(search.folder.absolute())
     most = trials if trials is not None or tuner in ("hyperband", "grid") else TRIALS
     deadline = math.inf if max_time is None else time.monotonic() + max_time
-    record = SearchRecord.opened(search.folder, search.settings())
-    with record.locked() as lock:
+    with locked(search.folder) as lock:
+        record = SearchRecord.opened(search.folder, search.settings())
         print("Starting TensorFlow", file=sys.stderr, flush=True)
         precision = environment.resolve_precision(search.base.precision)
         environment.start_tensorflow(precision)
@@ -124,7 +127,7 @@ def tune(
         from kerasexp.workflows.tuning_results import write_results
         from kerasexp.workflows.tuning_trials import Trials
 
-        runner = Trials(record, search.configure, precision, search.train_command, data_dir, offline)
+        runner = Trials(record, search.base, search.configure, precision, search.train_command, data_dir, offline)
         with SearchProgress(record, most) as progress:
             progress.goes_on()
             oracle = make_oracle(tuner, search.space, search.base.seed, record, most, search.base.epochs)
@@ -136,9 +139,9 @@ def tune(
                 # a parent is needed until the trial that goes on with it has its state
                 needed = {other.parent for other in record.trials if other.ended is None and other.parent is not None}
                 runner.prune({best.number for best in record.ranked()[:keep]} | oracle.may_be_promoted() | needed)
-                stop_after_failures(record)
 
             oracle.collect, oracle.on_begin, oracle.on_end = runner.collect, progress.trial_began, on_end
+            oracle.check = lambda: stop_after_failures(record)
             try:
                 if machines is None and workers in (None, 1):
                     complete = run_trials(oracle, "search", record.trials.__getitem__, runner, progress, deadline)
@@ -146,11 +149,30 @@ def tune(
                     from kerasexp.workflows.tuning_workers import run_workers
 
                     at_once = sys.maxsize if workers is None else workers
-                    complete = run_workers(oracle, at_once, arguments, lock, progress.note, deadline, machines)
+                    complete = run_workers(
+                        oracle, at_once, arguments, precision, lock, progress.note, deadline, machines
+                    )
             except Interrupted:
                 raise Interrupted(f"Interrupted; all is saved in {record.folder}. The same command goes on.") from None
-        command = search.command if trials is None else f"{search.command} --trials {trials}"
+        options = {"trials": trials, "keep": None if keep == KEEP else keep, "data-dir": data_dir, "offline": offline}
+        options |= {"workers": workers, "cluster": cluster, "cpus-per-run": cpus_per_run}
+        command = shlex.join([*shlex.split(search.command), *_words(options)])
         return write_results(record, search.configure, search.space, "complete" if complete else "stopped", command)
+
+
+def _words(options: dict[str, Any]) -> list[str]:
+    """The words of those options that are set.
+
+    Example:
+
+    >>> _words({"keep": None, "data-dir": Path("data"), "offline": True, "workers": 2})
+    ['--data-dir', 'data', '--offline', '--workers', '2']
+    """
+    words: list[str] = []
+    for name, value in options.items():
+        if value is not None and value is not False:
+            words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    return words
 
 
 def _text(path: str | Path | None) -> str | None:

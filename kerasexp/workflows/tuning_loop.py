@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kerasexp.errors import Interrupted, KerasexpError
+from kerasexp.errors import KerasexpError
 from kerasexp.training.progress import Progress
 from kerasexp.workflows.tuning_oracles import OBJECTIVE
 from kerasexp.workflows.tuning_record import SearchRecord, TrialRecord
-from kerasexp.workflows.tuning_trials import Trials
+from kerasexp.workflows.tuning_trials import TrialFailed, Trials
 
 FAILURES = 3  # one after the other, after which a search ends
 WAIT = 0.5  # seconds, while the oracle waits for the trials of other workers
@@ -40,6 +40,7 @@ def run_trials(
 
     Raises:
         Interrupted: after a signal, with the state of the trial saved.
+        KerasexpError: if no trial can be trained, e.g. without the data; the search can go on with this one later.
     """
     while time.monotonic() < deadline:
         proposed = oracle.create_trial(tuner_id)
@@ -55,9 +56,7 @@ def run_trials(
                 return False
             oracle.update_trial(proposed.trial_id, {OBJECTIVE: math.nan})  # the oracle looks the score up in the run
             proposed.status = "COMPLETED"
-        except Interrupted:
-            raise
-        except KerasexpError as error:
+        except TrialFailed as error:
             runner.record.note_failure(number, str(error))
             proposed.status = "FAILED"
         oracle.end_trial(proposed)

@@ -8,6 +8,7 @@ trial alone.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -46,6 +47,7 @@ class RecordedOracle(keras_tuner.Oracle):
         collect: notes in a trial what came of it.
         on_begin: is told that a trial begins.
         on_end: is told that a trial has ended.
+        check: called after each end; what it raises ends the search.
         replaying: while the trials of the record are told to it again.
     """
 
@@ -54,6 +56,7 @@ class RecordedOracle(keras_tuner.Oracle):
     collect: Callable[[TrialRecord], None] = staticmethod(lambda trial: None)
     on_begin: Callable[[TrialRecord], None] = staticmethod(lambda trial: None)
     on_end: Callable[[TrialRecord], None] = staticmethod(lambda trial: None)
+    check: Callable[[], None] = staticmethod(lambda: None)
     replaying = False
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -86,8 +89,13 @@ class RecordedOracle(keras_tuner.Oracle):
                 metrics = {OBJECTIVE: math.nan}
         return super().update_trial(trial_id, metrics, step)
 
-    @keras_tuner.synchronized
     def end_trial(self, trial: Any) -> None:
+        self._end(trial)
+        if not self.replaying:
+            self.check()  # without KerasTuner's lock, which it would keep for ever after an error
+
+    @keras_tuner.synchronized
+    def _end(self, trial: Any) -> None:
         trial.hyperparameters = self.trials[trial.trial_id].hyperparameters  # as they were before float32
         super().end_trial(trial)
         if not self.replaying:
@@ -179,15 +187,38 @@ class Bayesian(RecordedOracle, keras_tuner.oracles.BayesianOptimizationOracle):
 
 
 class Hyperband(RecordedOracle, keras_tuner.oracles.HyperbandOracle):
-    """Trains many trials for a few epochs and the best of them on, for longer and longer."""
+    """Trains many trials for a few epochs and the best of them on, for longer and longer.
+
+    KerasTuner promotes none of a round until enough of it are complete, and a failed trial never is: one failure ends a
+    bracket early. So a failed one counts as complete here, with the worst score. Where it is one of the best that are
+    left, it takes its place in the next round untrained.
+    """
+
+    @keras_tuner.synchronized
+    def _end(self, trial: Any) -> None:
+        super()._end(trial)
+        ended = self.trials[trial.trial_id]
+        if ended.status == "FAILED":
+            ended.status, ended.score = "COMPLETED", -math.inf
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        proposed = super().populate_space(trial_id)
+        while (best := proposed.get("values", {}).get("tuner/trial_id")) and self._failed(best):
+            places = [place for bracket in self._brackets for trials in bracket["rounds"] for place in trials]
+            next(place for place in places if place["id"] == trial_id)["id"] = best
+            proposed = super().populate_space(trial_id)
+        return proposed
 
     def may_be_promoted(self) -> set[int]:
         waiting = set()
         for bracket in self._brackets:
-            sizes = [self._get_size(bracket["bracket_num"], number) for number in range(len(bracket["rounds"]))]
-            if len(bracket["rounds"][-1]) < sizes[-1]:
-                waiting |= {int(trial["id"]) for trials in bracket["rounds"][:-1] for trial in trials}
-        return waiting
+            for number, (trials, promoted) in enumerate(itertools.pairwise(bracket["rounds"]), start=1):
+                if len(promoted) < self._get_size(bracket["bracket_num"], number):
+                    waiting |= {place["id"] for place in trials} - {place["past_id"] for place in promoted}
+        return {int(trial) for trial in waiting if not self._failed(trial)}
+
+    def _failed(self, trial_id: str) -> bool:
+        return self.record.trials[int(trial_id)].status == "failed"
 
 
 def make_oracle(

@@ -125,19 +125,19 @@ class SearchRecord:
         self.trials = self.opened(self.folder, self.settings).trials
         return self.trials[number]
 
-    def note_failure(self, number: int, message: str) -> None:
-        """Keeps why a trial failed until its end is recorded; also for another process."""
-        files.write_text(self._failure(number), message)
+    def note_failure(self, who: int | str, message: str) -> None:
+        """Keeps why a trial (its number) or a worker (its name) failed until another process asks."""
+        files.write_text(self._failure(who), message)
 
-    def failure(self, number: int) -> str:
-        """Why a trial failed, as `note_failure` was told."""
-        path = self._failure(number)
+    def failure(self, who: int | str) -> str:
+        """Why a trial or a worker failed, as `note_failure` was told; empty if it was not."""
+        path = self._failure(who)
         message = path.read_text(encoding="utf-8") if path.exists() else ""
         path.unlink(missing_ok=True)
         return message
 
-    def _failure(self, number: int) -> Path:
-        return self.folder / f"failure-{number}.txt"
+    def _failure(self, who: int | str) -> Path:
+        return self.folder / f"failure-{who}.txt"
 
     def next_place(self) -> int:
         """The place of the next beginning or end."""
@@ -148,22 +148,29 @@ class SearchRecord:
         complete = [trial for trial in self.trials if trial.status == "complete" and trial.score is not None]
         return sorted(complete, key=lambda trial: (-(trial.score or 0.0), trial.number))
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[int]:
-        """Holds the search for this process and those that inherit the yielded descriptor.
 
-        The lock ends with the last of them, however it ends.
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[int]:
+    """Holds a search for this process and those that inherit the yielded descriptor; makes its folder.
 
-        Raises:
-            UsageError: if another process holds it.
-        """
-        file = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield file
-        except BlockingIOError:
-            raise UsageError(
-                f"{self.folder} is locked: another kerasexp process is working on this search. Wait for it."
-            ) from None
-        finally:
-            os.close(file)
+    The lock ends with the last of them, however it ends. What the record says is read after it, not before: until then
+    another process may have changed it.
+
+    Raises:
+        UsageError: if another process holds it.
+        DataError: if the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written to: {error.strerror}. Choose another --out.") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield file
+    except BlockingIOError:
+        raise UsageError(
+            f"{folder} is locked: another kerasexp process is working on this search. Wait for it."
+        ) from None
+    finally:
+        os.close(file)

@@ -14,18 +14,22 @@ from typing import Any
 from kerasexp import environment, files
 from kerasexp.config.schema import Experiment
 from kerasexp.data.dataset import Dataset
-from kerasexp.errors import DataError
+from kerasexp.errors import DataError, Interrupted, KerasexpError
 from kerasexp.runs import Run, create_run
 from kerasexp.training.callbacks import read_history
 from kerasexp.training.progress import Progress
 from kerasexp.training.state import StateFolder
+from kerasexp.workflows.cluster import UNLOCKING
 from kerasexp.workflows.execution import execute
 from kerasexp.workflows.prepare import describe_data, prepare_data, same_data
 from kerasexp.workflows.pretrained import prepare_network
 from kerasexp.workflows.tuning_record import SearchRecord, TrialRecord
 
-SAVING = 120.0  # seconds that a worker may take to save and to end
 HEAVY = ("state", "model.keras", "best.keras", "events")  # what only the best trials keep
+
+
+class TrialFailed(KerasexpError):
+    """The settings of a trial make no network, or one that cannot be trained; the next ones may."""
 
 
 @dataclasses.dataclass
@@ -34,6 +38,7 @@ class Trials:
 
     Attributes:
         record: of the search.
+        base: the experiment whose settings are varied.
         configure: the experiment of a trial.
         precision: `float32` or `bfloat16`, of all trials.
         command: the command line that repeats a trial's run.
@@ -42,6 +47,7 @@ class Trials:
     """
 
     record: SearchRecord
+    base: Experiment
     configure: Callable[[TrialRecord], Experiment]
     precision: str
     command: Callable[[TrialRecord], str]
@@ -62,17 +68,22 @@ class Trials:
 
         Raises:
             Interrupted: after a signal, with the state saved.
-            KerasexpError: if the settings make no network or the training fails.
+            TrialFailed: if the settings make no network or the training fails.
+            KerasexpError: if it is no fault of the trial; the search can go on with it later.
         """
-        experiment = self.configure(trial)
-        dataset = self._data(experiment)
-        run = self._begun(trial, experiment) or self._begin(trial, experiment, dataset)
-        run.wait_until_free(SAVING)  # by a worker whose chief has given it up
+        if self._dataset is None:
+            self._data(self.base)  # what is wrong with this is wrong with every trial
+        with _faults_of_the_trial():
+            experiment = self.configure(trial)
+            dataset = self._data(experiment)
+            run = self._begun(trial, experiment) or self._begin(trial, experiment, dataset)
+        run.wait_until_free(UNLOCKING)  # by a worker whose chief has given it up, or whose machine is lost
         with run.locked(), _quiet_tracing():
             if run.manifest["status"] != "complete":
                 same_data(dataset, run.manifest)
                 self._take_over(trial, run)
-                execute(run, experiment, dataset, progress, max_seconds, evaluated=False)
+                with _faults_of_the_trial():
+                    execute(run, experiment, dataset, progress, max_seconds, evaluated=False)
         return bool(run.manifest["status"] == "complete")
 
     def collect(self, trial: TrialRecord) -> None:
@@ -162,6 +173,22 @@ class Trials:
             )
         files.write_text(run.path("history.csv"), (folder / "history.csv").read_text(encoding="utf-8"))
         StateFolder(run.path("state")).take_over(StateFolder(folder / "state"))
+
+
+@contextlib.contextmanager
+def _faults_of_the_trial() -> Iterator[None]:
+    """Tells the errors that the settings of a trial lead to from those that the next trial would meet as well."""
+    try:
+        yield
+    except (Interrupted, DataError):
+        raise
+    except KerasexpError as error:
+        # `execute` tells a full disk in words that are for a run of its own
+        if getattr(error.__context__, "errno", None) in files.DISK_FULL:
+            raise KerasexpError(
+                "The disk is full. The last saved state of the trial is kept: make room, and the same command goes on."
+            ) from None
+        raise TrialFailed(str(error)) from None
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from keras_tuner.src.distribute.oracle_chief import OracleServicer
 from keras_tuner.src.distribute.oracle_client import OracleClient
 
 from kerasexp import environment
-from kerasexp.errors import Interrupted, KerasexpError
+from kerasexp.errors import DataError, Interrupted, KerasexpError, UsageError
 from kerasexp.training.interruption import Interruption
 from kerasexp.training.progress import Progress
 from kerasexp.workflows.tuning_loop import run_trials
@@ -41,13 +41,16 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 DEATHS = 3  # of workers on one trial, after which it counts as failed
 LOOK = 0.1  # seconds between two looks at the workers
+NO_PROXY = ("no_grpc_proxy", "no_proxy")  # the first one that is set tells gRPC which hosts it asks no proxy for
 TIME_OVER = 75  # exit code of a worker that was stopped by the time limit
+GAVE_UP = 80  # and the exit code of the error: of a worker that can train no trial
 
 
 def run_workers(
     oracle: RecordedOracle,
     workers: int,
     arguments: dict[str, Any],
+    precision: str,
     lock: int,
     say: Callable[[str], None],
     deadline: float,
@@ -59,6 +62,7 @@ def run_workers(
         oracle: of the search; it lives in this process alone.
         workers: how many there are at a time, at the most.
         arguments: of `prepare_search`.
+        precision: `float32` or `bfloat16`, of all trials, whatever `auto` would be on a worker's machine.
         lock: descriptor that keeps the search locked; a worker that outlives this process keeps it too.
         say: is told when a worker dies.
         deadline: by `time.monotonic`.
@@ -69,7 +73,8 @@ def run_workers(
 
     Raises:
         Interrupted: after a signal, when every worker has saved its state.
-        KerasexpError: if three trials fail one after the other, or the cluster cannot be reached.
+        KerasexpError: if three trials fail one after the other, no trial can be trained, or the cluster cannot be
+            reached.
     """
     with contextlib.ExitStack() as stack:
         machines = None
@@ -78,7 +83,7 @@ def run_workers(
 
             machines = stack.enter_context(machines_of(cluster, oracle.record.folder))
             say(f"Workers with {machines.share.words} each, {min(workers, machines.room)} at a time")
-        chief = _Chief(oracle, arguments, lock, say, deadline, machines)
+        chief = _Chief(oracle, arguments, precision, lock, say, deadline, machines)
         interruption = stack.enter_context(Interruption())
         stack.enter_context(chief.serving())
         try:
@@ -92,7 +97,7 @@ def run_workers(
 
 
 class _Servicer(OracleServicer):
-    """KerasTuner's servicer, and the first error in it: after one the oracle's lock is held for ever."""
+    """KerasTuner's servicer, and the first error in it, which the chief ends with."""
 
     error: Exception | None = None
 
@@ -118,6 +123,7 @@ class _Chief:
         self,
         oracle: RecordedOracle,
         arguments: dict[str, Any],
+        precision: str,
         lock: int,
         say: Callable[[str], None],
         deadline: float,
@@ -127,13 +133,15 @@ class _Chief:
         self.host = machines.host if machines else HOST
         self.oracle = oracle
         self.arguments = arguments
+        self.precision = precision
         self.lock = lock
         self.say = say
         self.deadline = deadline
         self.servicer = _Servicer(oracle)
         self.processes: dict[str, subprocess.Popen[bytes] | RemoteWorker] = {}
         self.started = 0
-        self.deaths: Counter[int] = Counter()
+        self.deaths: Counter[int] = Counter()  # by trial
+        self.early_deaths: Counter[int] = Counter()  # before a trial, by the place that the record had come to
         self.no_more = self.time_over = False
 
     @contextlib.contextmanager
@@ -170,21 +178,18 @@ class _Chief:
         """Asks every worker to save its state, and waits for it."""
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
-        for process in self.processes.values():
+        for name, process in self.processes.items():
             process.wait()
+            self.oracle.record.failure(name)  # the search ends with the first one
 
     def _start(self) -> None:
         self.started += 1
         name = f"worker{self.started}"
-        variables = {
-            "KERASTUNER_ORACLE_IP": self.host,
-            "KERASTUNER_ORACLE_PORT": str(self.port),
-            "KERASTUNER_TUNER_ID": name,
-        }
+        variables = self._variables(name)
         left = None if self.deadline == float("inf") else self.deadline - time.monotonic()
         threads = self.machines.threads if self.machines else None
-        call = json.dumps({"arguments": self.arguments, "seconds": left, "threads": threads})
-        command = [sys.executable, "-m", "kerasexp.workflows.tuning_workers", call]
+        call = {"arguments": self.arguments, "precision": self.precision, "seconds": left, "threads": threads}
+        command = [sys.executable, "-m", "kerasexp.workflows.tuning_workers", json.dumps(call)]
         if self.machines:
             self.processes[name] = self.machines.start(command, variables)
             return
@@ -199,11 +204,24 @@ class _Chief:
                 start_new_session=True,  # Ctrl-C reaches the chief alone, which asks each worker once
             )
 
+    def _variables(self, name: str) -> dict[str, str]:
+        """Of a worker's environment: where it finds the chief."""
+        known = [os.environ[variable] for variable in NO_PROXY if os.environ.get(variable)]
+        return {
+            "KERASTUNER_ORACLE_IP": self.host,
+            "KERASTUNER_ORACLE_PORT": str(self.port),
+            "KERASTUNER_TUNER_ID": name,
+            NO_PROXY[0]: ",".join([*known[:1], self.host]),  # gRPC asks a proxy even for this machine
+        }
+
     def _ended(self, name: str, code: int) -> None:
         if code == 0:
             self.no_more = True
         elif code == TIME_OVER:
             self.time_over = True
+        elif code > GAVE_UP:
+            kind = {2: UsageError, 3: DataError}.get(code - GAVE_UP, KerasexpError)
+            raise kind(self.oracle.record.failure(name) or "A worker could train no trial, see workers.log.")
         else:
             self._died(name, code)
 
@@ -211,8 +229,9 @@ class _Chief:
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}, see workers.log"
         trial = self.oracle.ongoing_trials.get(name)
         if trial is None:
-            self.deaths[-1] += 1
-            if self.deaths[-1] >= DEATHS:
+            place = self.oracle.record.next_place()
+            self.early_deaths[place] += 1
+            if self.early_deaths[place] >= DEATHS:  # one after the other: the search does not get on
                 raise KerasexpError(f"{DEATHS} workers ended {how} before they had a trial.")
             return
         number = int(trial.trial_id)
@@ -230,27 +249,33 @@ def work(call: str) -> int:
     """The life of a worker.
 
     Args:
-        call: JSON with the `arguments` of `prepare_search`, the `seconds` that are left and the number of `threads`
-            (null for TensorFlow's own choice).
+        call: JSON with the `arguments` of `prepare_search`, the `precision`, the `seconds` that are left and the number
+            of `threads` (null for TensorFlow's own choice).
 
     Returns:
-        The exit code: 0 if no trial is left, `TIME_OVER` if no time is, 130 after a signal.
+        The exit code: 0 if no trial is left, `TIME_OVER` if no time is, 130 after a signal, `GAVE_UP` and more if no
+        trial can be trained.
     """
     content = json.loads(call)
     search = prepare_search(**content["arguments"])
     deadline = float("inf") if content["seconds"] is None else time.monotonic() + content["seconds"]
-    precision = environment.resolve_precision(search.base.precision)
-    environment.start_tensorflow(precision)
+    environment.start_tensorflow(content["precision"])
     if content["threads"]:
         environment.limit_threads(content["threads"])
     threading.Thread(target=_end_with_the_chief, daemon=True).start()
     record = SearchRecord.opened(search.folder, search.settings())
-    runner = Trials(record, search.configure, precision, search.train_command, search.data_dir, search.offline)
+    where = search.data_dir, search.offline
+    runner = Trials(record, search.base, search.configure, content["precision"], search.train_command, *where)
+    name = os.environ["KERASTUNER_TUNER_ID"]
     try:
-        name = os.environ["KERASTUNER_TUNER_ID"]
         complete = run_trials(OracleClient(None), name, record.read_again, runner, Progress(), deadline)
     except Interrupted:
         return Interrupted.exit_code
+    except KerasexpError as error:
+        print(error, file=sys.stderr)
+        with contextlib.suppress(OSError):  # a full disk may refuse this as well
+            record.note_failure(name, str(error))
+        return GAVE_UP + error.exit_code
     return 0 if complete else TIME_OVER
 
 

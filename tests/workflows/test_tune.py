@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -17,14 +19,14 @@ import pytest
 import yaml
 
 import kerasexp
-from kerasexp import files
+from kerasexp import environment, files
 from kerasexp.config.loading import load_experiment
 from kerasexp.config.space import parse_space
-from kerasexp.errors import KerasexpError, UsageError
+from kerasexp.errors import DataError, KerasexpError, UsageError
 from kerasexp.models.saved import load_model
 from kerasexp.runs import Run
 from kerasexp.training.callbacks import read_history
-from kerasexp.workflows.tuning_record import SearchRecord, TrialRecord
+from kerasexp.workflows.tuning_record import SearchRecord, TrialRecord, locked
 
 SPACE = {
     "optimizer.learning_rate": {"log": [0.1, 2.0]},
@@ -117,7 +119,7 @@ def test_a_promoted_trial_equals_one_trained_as_long_at_once(searched, copied, t
     at_once = SearchRecord.opened(tmp_path / "at_once", copied.settings)
     at_once.trials = [TrialRecord(0, child.values, 3, None, None, 0)]
     experiment = Run(copied.folder / child.run).experiment
-    trials = Trials(at_once, lambda trial: experiment, "float32", lambda trial: "")
+    trials = Trials(at_once, experiment, lambda trial: experiment, "float32", lambda trial: "")
     assert trials.run(at_once.trials[0], Progress(), None)
     trials.collect(at_once.trials[0])
     promoted, straight = run_of(searched, 4), Run(at_once.folder / at_once.trials[0].run)
@@ -182,14 +184,23 @@ def test_what_a_kill_left_half_done_is_gone_on_with(searched, copied, tune):
 
 
 def test_a_stopped_search_goes_on_exactly(tune, tmp_path):
-    stopped = tune(tmp_path / "a", trials=1, max_time=1e-3)
+    stopped = tune(tmp_path / "a", trials=1, max_time=1e-3, keep=1, data_dir=tmp_path / "my data", offline=True)
     assert stopped["status"] == "stopped"
+    assert stopped["command"].endswith(f" --trials 1 --keep 1 --data-dir '{tmp_path}/my data' --offline")
     assert stopped["recipe"] is None
     assert "No trial has ended yet" in (tmp_path / "a" / "tune.html").read_text()
     whole = tune(tmp_path / "a", trials=1)
     assert whole["status"] == "complete"
+    assert whole["command"].endswith(f" --out {tmp_path / 'a'} --trials 1")
     assert [row["status"] for row in whole["trials"]] == ["complete"]
     assert len(list((tmp_path / "a" / "kmnist_fcnn").iterdir())) == 1
+
+
+def test_a_record_is_read_by_its_holder_alone(tune, tmp_path):
+    """What another process is about to write must not be gone on with."""
+    (tmp_path / "search.json").write_text("not yet whole")
+    with locked(tmp_path), pytest.raises(UsageError, match="is locked"):
+        tune(tmp_path)
 
 
 def test_trials_that_fail_are_told_and_three_of_them_end_the_search(tune, tmp_path):
@@ -200,6 +211,48 @@ def test_trials_that_fail_are_told_and_three_of_them_end_the_search(tune, tmp_pa
     record = files.read_json(tmp_path / "a" / "search.json")
     assert [trial["status"] for trial in record["trials"]] == ["failed"] * 3
     assert "gelou" in record["trials"][1]["message"]
+
+
+def statuses(folder) -> list[str]:
+    return [trial["status"] for trial in files.read_json(folder / "search.json")["trials"]]
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_missing_data_is_no_trial_s_fault(tune, small_data, tmp_path, workers):
+    data, out = tmp_path / "thirds.npz", tmp_path / "a"
+    with pytest.raises(DataError, match=r"thirds\.npz"):
+        tune(out, trials=1, data=data, epochs=1, workers=workers)
+    assert statuses(out) == ["running"]
+    assert not list(out.glob("failure-*"))
+    shutil.copy(small_data, data)
+    assert tune(out, trials=1, data=data, epochs=1)["status"] == "complete"
+    assert statuses(out) == ["complete"]
+
+
+def test_a_locked_run_is_no_trial_s_fault(copied, tune, monkeypatch):
+    monkeypatch.setattr("kerasexp.workflows.tuning_trials.UNLOCKING", 0.1)
+    child = copied.trials[3]
+    run = Run(copied.folder / child.run)
+    child.ended, child.status = None, "running"
+    copied.save()
+    with run.locked(), pytest.raises(UsageError, match="is locked"):
+        tune(copied.folder, tuner="hyperband", trials=4)
+    assert statuses(copied.folder) == ["complete"] * 3 + ["running"]
+
+
+def test_a_full_disk_is_no_trial_s_fault(tune, tmp_path):
+    """The file size limit lets the small files through and stops the state of a wide network."""
+    arguments = {"trials": 1, "epochs": 1, "set": [*SETTINGS, "model.units=[1024,8]"], "space": tmp_path / "space.yaml"}
+    arguments["space"].write_text("optimizer.learning_rate: [0.1, 0.2]\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+    try:
+        with pytest.raises(KerasexpError, match="disk is full.*the same command goes on"):
+            tune(tmp_path / "a", **arguments)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert statuses(tmp_path / "a") == ["running"]
+    assert tune(tmp_path / "a", **arguments)["status"] == "complete"
 
 
 @pytest.mark.parametrize(
@@ -293,13 +346,14 @@ def test_killed_searches_end_as_one_that_was_not(small_data, space, tmp_path):
 
 @pytest.mark.slow
 def test_two_workers_of_which_one_is_killed(small_data, space, tmp_path):
-    """The same trials as of one process, and the killed worker's trial goes on in a new one."""
+    """The same trials as of one process, and the killed worker's trial goes on in a new one; a proxy is not asked."""
+    behind = {**os.environ, "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     words = ["tune", "kmnist_fcnn", "--trials", "4", "--epochs", "10", "--space", str(space), "--data", str(small_data)]
     for setting in SETTINGS:
         words += ["--set", setting]
     out, alone = tmp_path / "workers", tmp_path / "alone"
     two = [*COMMAND, *words, "--out", str(out), "--workers", "2", "--json"]
-    process = subprocess.Popen(two, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(two, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=behind)
     deadline = time.monotonic() + 240
     while len(list(out.glob("kmnist_fcnn/*/state/0*"))) < 2:
         assert process.poll() is None, process.stderr.read()
@@ -315,6 +369,18 @@ def test_two_workers_of_which_one_is_killed(small_data, space, tmp_path):
     done = subprocess.run([*COMMAND, *words, "--out", str(alone), "--json"], capture_output=True, text=True, check=True)
     assert scores == {row["trial"]: (row["score"], row["values"]) for row in json.loads(done.stdout)["trials"]}
     assert len(list((out / "kmnist_fcnn").iterdir())) == 4
+
+
+@pytest.mark.slow
+def test_workers_train_in_the_precision_of_the_chief(small_data, space, tmp_path):
+    """What `auto` is for the chief, on a machine where it would be the other one."""
+    other = "float32" if environment.resolve_precision("auto") == "bfloat16" else "bfloat16"
+    differs = f"from kerasexp import environment; environment.resolve_precision = lambda wanted: '{other}'; "
+    words = ["tune", "kmnist_fcnn", "--trials", "1", "--epochs", "1", "--space", str(space), "--data", str(small_data)]
+    command = [sys.executable, "-c", differs + COMMAND[-1], *words, "--precision", "auto", "--workers", "2"]
+    subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, check=True)
+    (manifest,) = tmp_path.glob("kmnist_fcnn/*/manifest.json")
+    assert files.read_json(manifest)["precision"] == other
 
 
 def is_worker(process: psutil.Process) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+from collections import Counter
 
 import pytest
 
@@ -12,7 +13,7 @@ from kerasexp import files
 from kerasexp.config.space import parse_space
 from kerasexp.errors import DataError, UsageError
 from kerasexp.workflows.tuning_oracles import make_oracle
-from kerasexp.workflows.tuning_record import SearchRecord
+from kerasexp.workflows.tuning_record import SearchRecord, locked
 
 SPACE = parse_space({"rate": {"log": [1e-3, 1.0]}, "width": [8, 16, 32], "kind": ["a", "b"]}, "space")
 
@@ -98,6 +99,52 @@ def test_hyperband_goes_on_with_the_best(tmp_path):
     assert make_oracle("hyperband", SPACE, 0, record, None, epochs=3).may_be_promoted() == set()
 
 
+def hyperband_rounds(record, failing, workers=1):
+    """A Hyperband of nine epochs without a training: how many trials of each length, and its oracle."""
+    oracle = make_oracle("hyperband", SPACE, 0, record, None, epochs=9)
+    oracle.collect = lambda trial: setattr(trial, "score", score(trial))
+    running = {}
+    while True:
+        for worker in range(workers):
+            proposed = oracle.create_trial(f"worker{worker}")
+            if proposed.status == "RUNNING":
+                running[worker] = proposed
+        if not running:
+            return Counter(trial.epochs for trial in record.trials), oracle
+        proposed = running.pop(len(record.trials) % workers if len(running) == workers else min(running))
+        proposed.status = "FAILED" if failing(int(proposed.trial_id)) else "COMPLETED"
+        if proposed.status == "COMPLETED":
+            oracle.update_trial(proposed.trial_id, {})
+        oracle.end_trial(proposed)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("failing", [{3}, {2, 9}, {0, 10, 12}, {0, 1, 2, 3, 5, 6}])
+def test_a_failed_trial_ends_no_bracket_of_hyperband(tmp_path, failing, workers):
+    """One in a round or all that would be thrown out: as many are promoted as without a failure."""
+    record = opened(tmp_path / "a")
+    rounds, oracle = hyperband_rounds(record, failing.__contains__, workers)
+    assert rounds == {1: 9, 3: 3 + 5, 9: 1 + 2 + 3}
+    assert {trial.number for trial in record.trials if trial.status == "failed"} == failing
+    assert not failing & {trial.parent for trial in record.trials}
+    assert oracle.may_be_promoted() == set()
+    again = make_oracle("hyperband", SPACE, 0, opened(tmp_path / "a"), None, epochs=9)  # refused if it differs
+    assert again.create_trial("search").status == "STOPPED"
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize(("good", "longer"), [([], 0), ([4], 1)])
+def test_hyperband_promotes_none_that_has_failed(tmp_path, good, longer, workers):
+    """A bracket in which only failed ones are left is finished; the only one that has not goes all the way."""
+    record = opened(tmp_path)
+    rounds, oracle = hyperband_rounds(record, lambda number: number < 9 and number not in good, workers)
+    assert rounds == {1: 9, 3: longer + 5, 9: longer + 2 + 3}
+    assert oracle.may_be_promoted() == set()
+    rounds, oracle = hyperband_rounds(opened(tmp_path / "all"), lambda number: True, workers)
+    assert rounds == {1: 9, 3: 5, 9: 3}
+    assert oracle.may_be_promoted() == set()
+
+
 def test_a_worker_that_is_gone_leaves_its_trial_to_the_next(tmp_path):
     record = opened(tmp_path)
     oracle = make_oracle("random", SPACE, 0, record, 3)
@@ -148,9 +195,11 @@ def test_two_searches_share_no_folder(tmp_path):
     opened(tmp_path)
     with pytest.raises(UsageError, match="another search: what differ"):
         SearchRecord.opened(tmp_path, {"what": "that"})
-    with opened(tmp_path).locked(), pytest.raises(UsageError, match="locked"), opened(tmp_path).locked():
+    with locked(tmp_path), pytest.raises(UsageError, match="locked"), locked(tmp_path):
         pass
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="--out"):
         opened(tmp_path / "file" / "x")
+    with pytest.raises(DataError, match="--out"), locked(tmp_path / "file" / "x"):
+        pass
     assert files.read_json(tmp_path / "search.json")["trials"] == []
