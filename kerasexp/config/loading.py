@@ -21,6 +21,7 @@ ANY_LENGTH = ("hidden",)  # settings of a network that are a list with one entry
 SOLVED = ("linear_svm", "kmeans")  # optimizers that have no epochs to change
 # the validator's own steps into a union, which are no part of a setting's path
 KINDS = {"adadelta", "adam", "adamw", "sgd", *SOLVED, "categorical_crossentropy", "deep_kmeans"}
+AUGMENT = re.compile(r"augment(0|[1-9]\d{0,3})")  # the variant that every experiment has
 
 
 # libyaml where PyYAML has it: ten times faster, which the longest list of claims needs
@@ -112,6 +113,21 @@ def variants_of(name: str, recipe: str) -> list[str]:
     return [variant for variant, change in variants.items() if recipe in change.get("recipes", [recipe])]
 
 
+def variant_flags(variants: Iterable[str]) -> list[str]:
+    """The words that ask for these variants on the command line.
+
+    Example:
+
+    >>> variant_flags(["augment10", "bench12"])
+    ['--augment', '10', '--variant', 'bench12']
+    """
+    words: list[str] = []
+    for variant in variants:
+        augment = AUGMENT.fullmatch(variant)
+        words += ["--augment", augment[1]] if augment else ["--variant", variant]
+    return words
+
+
 def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     """`base` with `change` laid over it, mapping by mapping.
 
@@ -198,7 +214,7 @@ def experiment_to_yaml(experiment: Experiment) -> str:
 
 
 def _variant(experiment: str, variant: str, known: Mapping[str, Any], recipe: str) -> dict[str, Any]:
-    augment = re.fullmatch(r"augment(0|[1-9]\d{0,3})", variant)
+    augment = AUGMENT.fullmatch(variant)
     if augment:
         return {"augmentation": {"copies": int(augment[1])}}
     if variant not in known:
