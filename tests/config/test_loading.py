@@ -179,6 +179,24 @@ def test_a_mistaken_clustering_gets_one_clear_line(name, override, message):
     assert "\n" not in str(caught.value)
 
 
+WATCH = "monitor: val_accuracy, patience: 1, min_delta: 0.0"
+PLATEAU = f"{{{WATCH}, factor: 0.1, cooldown: 0, min_learning_rate: 0.0}}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "watching"),
+    [
+        ([f"early_stopping={{{WATCH}}}"], "early_stopping"),
+        ([f"reduce_learning_rate={PLATEAU}"], "reduce_learning_rate"),
+        (["monitor=val_accuracy", "weights=best"], "weights: best"),
+    ],
+)
+def test_a_clustering_cannot_watch_the_accuracy(overrides, watching):
+    with pytest.raises(UsageError) as caught:
+        load_experiment("mnist_deep_kmeans_pretrained", "sound", overrides=overrides)
+    assert f"{watching}: a clustering has no val_accuracy; expected the monitor val_loss" in str(caught.value)
+
+
 def test_epochs_of_a_clustering_leave_k_means_alone():
     experiment = load_experiment("mnist_deep_kmeans_pretrained", changes={"epochs": 3})
     assert [(stage.stage, stage.epochs) for stage in experiment.stages] == [
