@@ -49,6 +49,13 @@ class Data(Frozen):
     imbalance: Annotated[float, Field(ge=1, le=1000)] = 1.0
     joined: StrictBool = False
 
+    @property
+    def thinned(self) -> str | None:
+        """The setting that leaves training images out; None if all are trained on."""
+        if self.images_per_class is not None:
+            return "data.images_per_class"
+        return "data.imbalance" if self.imbalance != 1 else None
+
 
 def _zoom(value: Any) -> float | tuple[float, float]:
     """A share, or two factors."""
@@ -386,6 +393,8 @@ class Experiment(Stage):
             raise ValueError("stages: all have the same kind of loss")
         if self.data.joined and self.task != "clustering":
             raise ValueError("data.joined tests on the training images: it belongs to a clustering")
+        if self.data.joined and self.data.thinned:
+            raise ValueError(f"{self.data.thinned} leaves training images out, but data.joined trains on all of them")
         return self
 
     @property

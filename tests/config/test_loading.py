@@ -167,6 +167,12 @@ KMEANS = "{name: kmeans, restarts: 1, max_iterations: 1}"
         ("mnist_deep_kmeans_annealing", f"optimizer={KMEANS}", "kmeans needs the loss deep_kmeans and epochs: 1"),
         ("mnist_deep_kmeans_annealing", "weights=best", "weights: best needs validation data"),
         ("mnist_deep_kmeans_annealing", "model.clusters=ten", "model.clusters: expected int as in 10"),
+        ("mnist_deep_kmeans_annealing", "data.images_per_class=10", "data.images_per_class leaves training images out"),
+        (
+            "mnist_deep_kmeans_annealing",
+            "data.imbalance=2",
+            "data.imbalance leaves training images out",
+        ),
         ("mnist_simplecnn", f"optimizer={KMEANS}", "kmeans needs the loss deep_kmeans"),
         ("mnist_simplecnn", "data.joined=true", "it belongs to a clustering"),
         ("mnist_simplecnn", "shared=true", "only an autoencoder is shared"),
