@@ -137,6 +137,18 @@ def test_length_in_passes():
         ({"overrides": ["passes=3"]}, "exactly one of epochs and passes"),
         ({"overrides": ["data.validation=none"]}, "early_stopping needs validation data"),
         ({"overrides": ["epochs=[1"]}, "no valid YAML"),
+        ({"overrides": ["title=2024-13-45"]}, "no valid YAML: month must be in 1..12"),
+        ({"overrides": ["title=!!bool x"]}, "no valid YAML"),
+        ({"overrides": ["title=\udcff"]}, "no valid YAML"),
+        ({"overrides": ["title=" + "[" * 100_000]}, "no valid YAML: it is nested deeper than 100 levels"),
+        ({"overrides": ["model={{x}}"]}, "line 1: {'x': None} cannot be a key"),
+        ({"overrides": ["model={a: 1}"]}, "model: expected the settings filters, kernel_size"),
+        ({"overrides": ["model={}"]}, "received: none"),
+        ({"overrides": ["model.filters=[a, b]"]}, "model.filters: expected int as in 32, received: 'a'"),
+        ({"overrides": ["model.dropout=&a [*a, *a]"]}, "model.dropout: expected float as in 0.25"),
+        ({"overrides": ["stages=3"]}, "stages: expected a list of settings, e.g. [{epochs: 3}], received: 3"),
+        ({"overrides": ["stages=[3]"]}, "received: [3]"),
+        ({"overrides": ["stages=[{optimizer: 3}]"]}, "stages.0.optimizer: input should be a valid dictionary"),
     ],
 )
 def test_a_mistake_gets_one_clear_line(arguments, message):
@@ -220,6 +232,13 @@ def test_epochs_of_a_clustering_leave_k_means_alone():
         (("seed: 42", "name: mine"), "name is set by kerasexp"),
         (("recipes:", "recipies:"), "expected a mapping with the key recipes"),
         (("[test_as_validation,", "[test_as_validatoin,"), "unknown fault"),
+        (("variants:", "variants:\n  small:"), "variants.small: expected settings, e.g. {epochs: 3}, received: None"),
+        (("variants:", "variants: [small]\nnone:"), "variants: expected a mapping, received: ['small']"),
+        (("variants:", "variants:\n  3: {epochs: 3}"), "3 is no name of a recipe or variant. Write it in quotes"),
+        (("variants:", "variants:\n  small: {recipes: fast}"), "variants.small.recipes: expected a list"),
+        (("recipes:", "recipes: {published: x}\nnone:"), "recipes.published: expected settings"),
+        (("recipes:", "recipes: {}\nnone:"), "expected a mapping with the key recipes"),
+        (("title: KMNIST", "title: caf\xe9"), "cannot be read: it is no UTF-8 text"),
     ],
 )
 def test_a_config_file_of_ones_own_is_checked(tmp_path, change, message):
@@ -229,10 +248,18 @@ def test_a_config_file_of_ones_own_is_checked(tmp_path, change, message):
     file = tmp_path / "mine.yaml"
     file.write_text(text)
     assert load_experiment(str(file)).name == "mine"
-    file.write_text(text.replace(*change, 1))
+    file.write_bytes(text.replace(*change, 1).encode("latin-1"))
     with pytest.raises(UsageError, match="mine.yaml") as caught:
         load_experiment(str(file))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("stages", ["null", "3", "[3]"])
+def test_stages_that_are_none_are_refused_whatever_else_is_asked_for(tmp_path, stages):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"stages: {stages}\nrecipes: {{published: }}\n")
+    with pytest.raises(UsageError, match="stages: expected a list of settings"):
+        load_experiment(str(file), changes={"epochs": 3})
 
 
 def test_yaml_numbers_are_numbers():
