@@ -217,7 +217,8 @@ def load_experiment(
         A frozen `Experiment`.
 
     Raises:
-        UsageError: for unknown names, keys and values of the wrong type.
+        UsageError: for unknown names, keys and values of the wrong type, for variants that contradict each other, and
+            for an override that no stage would take.
 
     Example:
 
@@ -234,14 +235,17 @@ def load_experiment(
         raise UsageError(f'{name} has no recipe "{recipe}". {did_you_mean(recipe, recipes)}')
     settings = merge(content, recipes[recipe] or {})
     chosen = sorted({*variants, *([] if augment is None else [f"augment{augment}"])})
-    for variant in chosen:
-        settings = merge(settings, _variant(name, variant, known, recipe))
+    differences = {variant: _variant(name, variant, known, recipe) for variant in chosen}
+    _check_variants(name, differences)
+    for difference in differences.values():
+        settings = merge(settings, difference)
     settings = merge(settings, changes or {})
     if "epochs" in (changes or {}):  # for every stage, whatever length it has of its own
         settings["stages"] = [stage if _is_solved(stage) else _without(stage, LENGTHS) for stage in _stages(settings)]
     complete = _complete(settings)
-    for override in overrides:
-        _override(complete, override)
+    paths = [_override(complete, override) for override in overrides]
+    for path in paths:
+        _check_reached(complete, path)
     complete["stages"] = _laid_out(complete)
     labels = {"name": Path(name).stem, "recipe": recipe, "variants": tuple(chosen)}
     experiment = _validated({**complete, **labels}, name)
@@ -274,6 +278,29 @@ def _variant(experiment: str, variant: str, known: Mapping[str, Any], recipe: st
             f'The variant "{variant}" of {experiment} belongs to the recipe {" or ".join(allowed)}, not {recipe}.'
         )
     return change
+
+
+def _check_variants(experiment: str, differences: Mapping[str, Mapping[str, Any]]) -> None:
+    """No two variants may set the same setting to different values: one of them would be lost."""
+    for first, second in itertools.combinations(differences, 2):
+        path = _contradiction(differences[first], differences[second])
+        if path:
+            raise UsageError(
+                f'The variants "{first}" and "{second}" of {experiment} set {path} to different values. Choose one.'
+            )
+
+
+def _contradiction(first: Mapping[str, Any], second: Mapping[str, Any]) -> str | None:
+    """The path of a setting that the two changes disagree about."""
+    for key in first:
+        if key not in second or first[key] == second[key]:
+            continue
+        if not (isinstance(first[key], Mapping) and isinstance(second[key], Mapping)):
+            return key
+        path = _contradiction(first[key], second[key])
+        if path:
+            return f"{key}.{path}"
+    return None
 
 
 def _complete(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -320,10 +347,16 @@ def _is_solved(stage: Mapping[str, Any]) -> bool:
     return isinstance(optimizer, Mapping) and optimizer.get("name") in SOLVED
 
 
-def _override(settings: dict[str, Any], override: str) -> None:
+def _override(settings: dict[str, Any], override: str) -> str:
+    """Sets what a `path=value` says, and returns the path."""
     path, equals, text = override.partition("=")
     if not equals:
         raise UsageError(f'"{override}" is no override. Expected PATH=VALUE, e.g. optimizer.learning_rate=0.01.')
+    _set(settings, path, parse_yaml(text, f"--set {override}"))
+    return path
+
+
+def _set(settings: dict[str, Any], path: str, value: Any) -> None:
     *parents, last = path.split(".")
     part: Any = settings
     walked: list[str] = []
@@ -338,7 +371,20 @@ def _override(settings: dict[str, Any], override: str) -> None:
             # a copy, so that nothing shared is changed
             part[key] = dict(part[key]) if isinstance(part[key], Mapping) else part[key]
             part = part[key]
-    part[last] = parse_yaml(text, f"--set {override}")
+    part[last] = value
+
+
+def _check_reached(settings: Mapping[str, Any], path: str) -> None:
+    """An override that every trained stage overrules would change nothing but the digest."""
+    stages = [stage for stage in _stages(settings) if not _is_solved(stage)]
+    if not stages or path.split(".")[0] not in Stage.model_fields:
+        return
+    now = {**settings, "stages": stages}
+    other = dict(now)
+    _set(other, path, object())
+    if _laid_out(other) == _laid_out(now):
+        hint = "Use --epochs." if path == "epochs" else "Override stages instead, as a whole."
+        raise UsageError(f'"{path}" is set by each stage itself: at the top level it would change nothing. {hint}')
 
 
 def _validated(settings: dict[str, Any], source: str) -> Experiment:

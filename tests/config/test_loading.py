@@ -93,6 +93,31 @@ def test_the_depth_of_an_autoencoder_is_free_other_lists_keep_their_length():
         load_experiment("mnist_deep_kmeans_pretrained", overrides=["model.hidden=[]"])
 
 
+@pytest.mark.parametrize(
+    ("overrides", "hint"),
+    [
+        (["epochs=3"], '"epochs" is set by each stage itself: at the top level it would change nothing. Use --epochs'),
+        (["epochs=null", "passes=70000"], '"epochs" is set by each stage'),
+        (["stage=all"], "Override stages instead"),
+        (["stages=[{optimizer: {learning_rate: 0.1}}]", "optimizer.learning_rate=1"], 'learning_rate" is'),
+    ],
+)
+def test_an_override_that_no_stage_takes_is_refused(overrides, hint):
+    with pytest.raises(UsageError) as caught:
+        load_experiment("mnist_deep_kmeans_pretrained", overrides=overrides)
+    assert hint in str(caught.value)
+
+
+def test_an_override_that_some_stage_takes_is_not_refused():
+    """k-means has an optimizer and a length of its own, the autoencoder a loss of its own."""
+    overrides = ["optimizer.learning_rate=0.01", "loss.clustering_weight=0.5", "batch_size=64"]
+    _, k_means, joint = load_experiment("mnist_deep_kmeans_pretrained", overrides=overrides).stages
+    assert (joint.optimizer.learning_rate, joint.loss.clustering_weight) == (0.01, 0.5)
+    assert (k_means.optimizer.name, k_means.batch_size) == ("kmeans", 64)
+    head, block5 = load_experiment("avp_finetune", "sound", overrides=["epochs=3"]).stages
+    assert (head.epochs, block5.epochs) == (3, 15)
+
+
 def test_another_kind_of_part_replaces_the_old_one():
     fast = load_experiment("kmnist_cnn", "fast")
     assert "rho" not in fast.optimizer.model_dump()
@@ -115,6 +140,12 @@ def test_length_in_passes():
         ({"variants": ["bench21"]}, 'no variant "bench21". Did you mean "bench12"?'),
         ({"augment": -1}, "--augment: expected 0 to 1000 copies, received: -1"),
         ({"recipe": "fast", "variants": ["lr1"]}, "belongs to the recipe published"),
+        (
+            {"variants": ["augment5"], "augment": 10},
+            'The variants "augment10" and "augment5" of kmnist_cnn set augmentation.copies to different values',
+        ),
+        ({"name": "avp_finetune", "variants": ["augmented"], "augment": 5}, "set augmentation.copies to different"),
+        ({"name": "beans_vgg16_finetune", "variants": ["block1", "block4"]}, "set trainable_from to different values"),
         ({"overrides": ["epochs"]}, '"epochs" is no override'),
         ({"overrides": ["epcohs=3"]}, 'Did you mean "epochs"?'),
         ({"overrides": ["optimizer.lr=3"]}, 'no "lr" in optimizer'),
