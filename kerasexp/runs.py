@@ -13,12 +13,38 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from kerasexp import files
 from kerasexp.config.loading import experiment_from_yaml, experiment_to_yaml
 from kerasexp.config.schema import Experiment
 from kerasexp.errors import DataError, UsageError
 
 FORMAT = 1  # of the run folder; raised when an older kerasexp could no longer read it
+
+
+class _Data(BaseModel):
+    """What every manifest says of its data; `describe_data` writes more."""
+
+    name: str
+    digest: str
+    class_names: list[str]
+    counts: dict[str, list[int]]
+
+
+class _Manifest(BaseModel):
+    """What every manifest holds; training adds more."""
+
+    status: str
+    experiment: str
+    recipe: str
+    variants: list[str]
+    seed: int
+    config_digest: str
+    precision: str
+    data: _Data
+    versions: dict[str, Any] = {}
+    hardware: dict[str, Any] = {}
 
 
 class Run:
@@ -64,7 +90,7 @@ class Run:
         path = self.path("config.yaml")
         try:
             text = path.read_text(encoding="utf-8")
-        except OSError:
+        except (OSError, UnicodeDecodeError):
             raise DataError(
                 f"{path} is missing or unreadable: the run folder is damaged. Start the run again."
             ) from None
@@ -167,6 +193,14 @@ def open_run(path: str | Path) -> Run:
         raise DataError(
             f"{path} has run format {found}; this kerasexp reads format {FORMAT}. Use the version that wrote it."
         )
+    try:
+        _Manifest.model_validate(manifest, strict=True)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        part = ".".join(map(str, problem["loc"]))
+        raise DataError(
+            f"{path} is damaged or of another version: {part} of its manifest.json: {problem['msg'].lower()}."
+        ) from None
     return run
 
 
