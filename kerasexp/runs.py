@@ -45,6 +45,9 @@ class _Manifest(BaseModel):
     data: _Data
     versions: dict[str, Any] = {}
     hardware: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
+    epochs_run: int = 0
+    seconds: float = 0.0
 
 
 class Run:
@@ -67,12 +70,18 @@ class Run:
     @property
     def manifest(self) -> dict[str, Any]:
         """Status, versions, hardware, digests and times, as they stand on the disk now."""
-        return files.read_json(self.path("manifest.json"))
+        return self._read("manifest.json")
 
     @property
     def metrics(self) -> dict[str, Any]:
         """What the evaluation has measured: the content of `metrics.json`."""
-        return files.read_json(self.path("metrics.json"))
+        return self._read("metrics.json")
+
+    def _read(self, name: str) -> dict[str, Any]:
+        content = files.read_json(self.path(name))
+        if not isinstance(content, dict):
+            raise DataError(f"{self.path(name)} is damaged: expected names and values, found {content!r}.")
+        return content
 
     def update_manifest(self, **changes: Any) -> None:
         """Lays `changes` over the manifest."""
@@ -188,7 +197,7 @@ def open_run(path: str | Path) -> Run:
     if not run.path("manifest.json").is_file():
         raise DataError(f"{path} is no run folder: manifest.json is missing.")
     manifest = run.manifest
-    found = manifest.get("format") if isinstance(manifest, dict) else None
+    found = manifest.get("format")
     if found != FORMAT:
         raise DataError(
             f"{path} has run format {found}; this kerasexp reads format {FORMAT}. Use the version that wrote it."
@@ -196,10 +205,9 @@ def open_run(path: str | Path) -> Run:
     try:
         _Manifest.model_validate(manifest, strict=True)
     except ValidationError as error:
-        problem = error.errors()[0]
-        part = ".".join(map(str, problem["loc"]))
+        part = ".".join(map(str, error.errors()[0]["loc"]))
         raise DataError(
-            f"{path} is damaged or of another version: {part} of its manifest.json: {problem['msg'].lower()}."
+            f"{path} is damaged or of another version: {part} of its manifest.json is missing or of another kind."
         ) from None
     return run
 

@@ -410,7 +410,8 @@ def _explain(error: ValidationError) -> str:
             lines.append(f"{problem['msg'].removeprefix('Value error, ')}.")
         else:
             message = problem["msg"][0].lower() + problem["msg"][1:]
-            lines.append(f"{path}: {message}, received: {problem['input']!r}.")
+            where = f"{path}: " if path else ""
+            lines.append(f"{where}{message}, received: {problem['input']!r}.")
     return " ".join(lines)
 
 
