@@ -8,8 +8,6 @@ import hashlib
 import json
 import os
 import shutil
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,7 +105,7 @@ def read_json(path: Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path} is missing.") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as JSON: {error}") from None
 
 
@@ -128,19 +126,22 @@ def read_npz(path: Path) -> dict[str, Any]:
     import numpy as np
 
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not hasattr(archive, "files"):
-                raise DataError(f"{path} is a single array. Expected a .npz archive of named arrays.")
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise ValueError("it is a single array")
+        with archive:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise DataError(f"{path} is missing.") from None
-    except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path} is damaged and cannot be read as .npz: {error}. Fetch or make it again.") from None
+    except MemoryError as error:
+        raise DataError(f"{path} does not fit into the memory, or is damaged: {error}.") from None
     except ValueError as error:
         reason = (
             "it holds pickled Python objects, which are never loaded" if "pickle" in str(error).lower() else str(error)
         )
-        raise DataError(f"{path} is refused: {reason}. Expected plain numeric arrays.") from None
+        raise DataError(f"{path} is refused: {reason}. Expected an archive of plain numeric arrays.") from None
+    except Exception as error:  # NumPy and zipfile raise whatever they met in a damaged file
+        raise DataError(f"{path} is damaged and cannot be read as .npz: {error}. Fetch or make it again.") from None
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:

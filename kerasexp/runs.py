@@ -13,12 +13,41 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from kerasexp import files
 from kerasexp.config.loading import experiment_from_yaml, experiment_to_yaml
 from kerasexp.config.schema import Experiment
 from kerasexp.errors import DataError, UsageError
 
 FORMAT = 1  # of the run folder; raised when an older kerasexp could no longer read it
+
+
+class _Data(BaseModel):
+    """What every manifest says of its data; `describe_data` writes more."""
+
+    name: str
+    digest: str
+    class_names: list[str]
+    counts: dict[str, list[int]]
+
+
+class _Manifest(BaseModel):
+    """What every manifest holds; training adds more."""
+
+    status: str
+    experiment: str
+    recipe: str
+    variants: list[str]
+    seed: int
+    config_digest: str
+    precision: str
+    data: _Data
+    versions: dict[str, Any] = {}
+    hardware: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
+    epochs_run: int = 0
+    seconds: float = 0.0
 
 
 class Run:
@@ -41,12 +70,18 @@ class Run:
     @property
     def manifest(self) -> dict[str, Any]:
         """Status, versions, hardware, digests and times, as they stand on the disk now."""
-        return files.read_json(self.path("manifest.json"))
+        return self._read("manifest.json")
 
     @property
     def metrics(self) -> dict[str, Any]:
         """What the evaluation has measured: the content of `metrics.json`."""
-        return files.read_json(self.path("metrics.json"))
+        return self._read("metrics.json")
+
+    def _read(self, name: str) -> dict[str, Any]:
+        content = files.read_json(self.path(name))
+        if not isinstance(content, dict):
+            raise DataError(f"{self.path(name)} is damaged: expected names and values, found {content!r}.")
+        return content
 
     def update_manifest(self, **changes: Any) -> None:
         """Lays `changes` over the manifest."""
@@ -64,7 +99,7 @@ class Run:
         path = self.path("config.yaml")
         try:
             text = path.read_text(encoding="utf-8")
-        except OSError:
+        except (OSError, UnicodeDecodeError):
             raise DataError(
                 f"{path} is missing or unreadable: the run folder is damaged. Start the run again."
             ) from None
@@ -163,11 +198,18 @@ def open_run(path: str | Path) -> Run:
     if not run.path("manifest.json").is_file():
         raise DataError(f"{path} is no run folder: manifest.json is missing.")
     manifest = run.manifest
-    found = manifest.get("format") if isinstance(manifest, dict) else None
+    found = manifest.get("format")
     if found != FORMAT:
         raise DataError(
             f"{path} has run format {found}; this kerasexp reads format {FORMAT}. Use the version that wrote it."
         )
+    try:
+        _Manifest.model_validate(manifest, strict=True)
+    except ValidationError as error:
+        part = ".".join(map(str, error.errors()[0]["loc"]))
+        raise DataError(
+            f"{path} is damaged or of another version: {part} of its manifest.json is missing or of another kind."
+        ) from None
     return run
 
 

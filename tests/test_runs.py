@@ -7,10 +7,15 @@ from kerasexp.errors import DataError, UsageError
 from kerasexp.files import write_json
 from kerasexp.runs import create_run, find_runs, open_run
 
+MANIFEST = {
+    "precision": "float32",
+    "data": {"name": "kmnist", "digest": "d", "class_names": ["0", "1"], "counts": {"train": [4, 6], "test": [1, 1]}},
+}
+
 
 @pytest.fixture
 def run(tmp_path):
-    return create_run(load_experiment("kmnist_cnn", variants=["augment10"]), tmp_path, precision="float32")
+    return create_run(load_experiment("kmnist_cnn", variants=["augment10"]), tmp_path, **MANIFEST)
 
 
 def test_a_run_tells_what_it_is(run, tmp_path):
@@ -28,11 +33,14 @@ def test_metrics_are_those_of_the_evaluation(run):
         run.metrics  # noqa: B018
     write_json(run.path("metrics.json"), {"table_weights": "last"})
     assert run.metrics == {"table_weights": "last"}
+    write_json(run.path("metrics.json"), [])
+    with pytest.raises(DataError, match=r"metrics\.json is damaged: expected names and values, found \[\]"):
+        run.metrics  # noqa: B018
 
 
 def test_runs_are_found_oldest_first_and_what_is_none_is_passed_over(run, tmp_path):
-    grouped = create_run(load_experiment("kmnist_fcnn"), tmp_path, group="seeds")
-    damaged, other = (create_run(load_experiment("kmnist_cnn"), tmp_path) for _ in range(2))
+    grouped = create_run(load_experiment("kmnist_fcnn"), tmp_path, **MANIFEST, group="seeds")
+    damaged, other = (create_run(load_experiment("kmnist_cnn"), tmp_path, **MANIFEST) for _ in range(2))
     damaged.path("manifest.json").write_text("{")
     other.update_manifest(format=99)
     (tmp_path / "groups" / "x").mkdir(parents=True)
@@ -57,15 +65,33 @@ def test_a_run_of_another_version_is_refused(run):
         open_run(run.folder)
 
 
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"data": None}, "data"),
+        ({"data": {}}, "data.name"),
+        ({"status": None}, "status"),
+        ({"seed": "42"}, "seed"),
+        ({"hardware": []}, "hardware"),
+        ({"seconds": "long"}, "seconds"),
+    ],
+)
+def test_a_run_with_a_damaged_manifest_is_refused(run, change, part):
+    run.update_manifest(**change)
+    with pytest.raises(DataError, match=f"is damaged or of another version: {part} of its manifest.json"):
+        open_run(run.folder)
+    assert find_runs(run.folder.parent.parent) == []
+
+
 def test_a_half_written_run_is_refused(run):
     run.path("manifest.json").write_text('{"format": 1,')
     with pytest.raises(DataError, match="cannot be read as JSON"):
         open_run(run.folder)
 
 
-@pytest.mark.parametrize("damage", ["", "just: wrong", "a: 1\na: 2"])
+@pytest.mark.parametrize("damage", ["", "just: wrong", "a: 1\na: 2", "title: caf\xe9"])
 def test_a_damaged_configuration_is_refused(run, damage):
-    run.path("config.yaml").write_text(damage)
+    run.path("config.yaml").write_bytes(damage.encode("latin-1"))
     with pytest.raises(DataError, match="damaged"):
         open_run(run.folder).experiment  # noqa: B018
 

@@ -40,13 +40,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 def summary(run: Run) -> dict[str, Any]:
     """What a run came to, from its folder: the content of `--json`."""
-    from kerasexp import files
 
     manifest = run.manifest
     kept = ("experiment", "recipe", "variants", "seed", "status", "stop_reason", "epochs_run", "seconds", "images_seen")
     result: dict[str, Any] = {"run": str(run), **{key: manifest.get(key) for key in kept}}
     if run.path("metrics.json").exists():
-        metrics = files.read_json(run.path("metrics.json"))
+        metrics = run.metrics
         test = metrics["weights"][metrics["table_weights"]]["test"]
         result["weights"] = metrics["table_weights"]
         result["test"] = {"n": test["n"]}

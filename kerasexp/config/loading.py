@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -17,28 +18,44 @@ from kerasexp.errors import UsageError, did_you_mean
 
 LABELS = ("name", "recipe", "variants")  # what the loader sets
 LENGTHS = ("epochs", "passes", "passes_per_image")  # of a stage
-ANY_LENGTH = ("hidden",)  # settings of a network that are a list with one entry per layer, however many
+ANY_LENGTH = ("model.hidden",)  # settings of a network that are a list with one entry per layer, however many
 SOLVED = ("linear_svm", "kmeans")  # optimizers that have no epochs to change
 # the validator's own steps into a union, which are no part of a setting's path
 KINDS = {"adadelta", "adam", "adamw", "sgd", *SOLVED, "categorical_crossentropy", "deep_kmeans"}
+AUGMENT = re.compile(r"augment(0|[1-9]\d{0,3})")  # the variant that every experiment has
 
+DEEPEST = 100  # levels of a YAML file: libyaml's own stack overflows at some ten thousand, and the process with it
 
 # libyaml where PyYAML has it: ten times faster, which the longest list of claims needs
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_Base):
-    """YAML that refuses duplicate keys and reads 1e-3 as a number."""
+    """YAML that refuses duplicate keys and deep nesting, and reads 1e-3 as a number."""
 
     source = ""  # what messages call the text
+    depth = 0  # of the node that is being read
+
+    def descend_resolver(self, current_node: yaml.Node | None, current_index: Any) -> None:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise yaml.YAMLError(f"it is nested deeper than {DEEPEST} levels")
+        super().descend_resolver(current_node, current_index)
+
+    def ascend_resolver(self) -> None:
+        self.depth -= 1
+        super().ascend_resolver()
 
 
 def _unique_mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
     seen = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
+        where = f"{loader.source}, line {key_node.start_mark.line + 1}"
+        if not isinstance(key, Hashable):
+            raise UsageError(f"{where}: {key!r} cannot be a key. Expected a name.")
         if key in seen:
-            raise UsageError(f"{loader.source}, line {key_node.start_mark.line + 1}: duplicate key {key!r}.")
+            raise UsageError(f"{where}: duplicate key {key!r}.")
         seen.add(key)
     return _Base.construct_mapping(loader, node, deep)
 
@@ -55,15 +72,30 @@ def parse_yaml(text: str, source: str) -> Any:
     Raises:
         UsageError: if the text is no YAML or repeats a key; `source` names it in the message.
     """
-    loader = _Loader(text)
-    loader.source = source
     try:
-        return loader.get_single_data()
-    except yaml.YAMLError as error:
+        loader = _Loader(text)
+        loader.source = source
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:  # the last three of 2024-13-45, !!bool x
         reason = " ".join(str(error).split()).replace('"<unicode string>"', "it")
         raise UsageError(f"{source} is no valid YAML: {reason}") from None
-    finally:
-        loader.dispose()
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file that the user names.
+
+    Raises:
+        UsageError: if it cannot be read or is no UTF-8.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} cannot be read: it is no UTF-8 text ({error.reason} at {error.start:,}).") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def _folder() -> Traversable:
@@ -85,21 +117,40 @@ def read_config(name: str) -> dict[str, Any]:
         UsageError: for an unknown name, or a file that is no experiment.
     """
     if name.endswith((".yaml", ".yml")):
-        path = Path(name)
-        if not path.is_file():
+        if not Path(name).is_file():
             raise UsageError(f"{name} is missing. Expected the YAML file of an experiment.")
-        text, source = path.read_text(encoding="utf-8"), name
+        text, source = read_text(name), name
     elif name in experiment_names():
         text, source = (_folder() / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml"
     else:
         raise UsageError(f'Unknown experiment "{name}". {did_you_mean(name, experiment_names())}')
     content = parse_yaml(text, source)
-    if not isinstance(content, dict) or not isinstance(content.get("recipes"), dict):
+    recipes = content.get("recipes") if isinstance(content, dict) else None
+    if not isinstance(recipes, dict) or not recipes:
         raise UsageError(f"{source} is no experiment: expected a mapping with the key recipes.")
     wrong = [key for key in ("name", "recipe") if key in content]
     if wrong:
         raise UsageError(f"{source}: {wrong[0]} is set by kerasexp and must not be in the file.")
+    _check_changes(content, source)
     return content
+
+
+def _check_changes(content: Mapping[str, Any], source: str) -> None:
+    """Recipes and variants are settings by name; a recipe may have none of its own."""
+    variants = content.get("variants") or {}
+    if not isinstance(variants, dict):
+        raise UsageError(f"{source}: variants: expected a mapping, received: {variants!r}.")
+    for name in [*content["recipes"], *variants]:
+        if not isinstance(name, str):
+            raise UsageError(f'{source}: {name!r} is no name of a recipe or variant. Write it in quotes: "{name}".')
+    named = [(f"recipes.{name}", {} if change is None else change) for name, change in content["recipes"].items()]
+    named += [(f"variants.{name}", change) for name, change in variants.items()]
+    for path, change in named:
+        if not isinstance(change, dict):
+            raise UsageError(f"{source}: {path}: expected settings, e.g. {{epochs: 3}}, received: {change!r}.")
+        recipes = change.get("recipes", [])
+        if not isinstance(recipes, list) or not all(isinstance(recipe, str) for recipe in recipes):
+            raise UsageError(f"{source}: {path}.recipes: expected a list, e.g. [published], received: {recipes!r}.")
 
 
 def variants_of(name: str, recipe: str) -> list[str]:
@@ -110,6 +161,21 @@ def variants_of(name: str, recipe: str) -> list[str]:
     """
     variants = read_config(name).get("variants") or {}
     return [variant for variant, change in variants.items() if recipe in change.get("recipes", [recipe])]
+
+
+def variant_flags(variants: Iterable[str]) -> list[str]:
+    """The words that ask for these variants on the command line.
+
+    Example:
+
+    >>> variant_flags(["augment10", "bench12"])
+    ['--augment', '10', '--variant', 'bench12']
+    """
+    words: list[str] = []
+    for variant in variants:
+        augment = AUGMENT.fullmatch(variant)
+        words += ["--augment", augment[1]] if augment else ["--variant", variant]
+    return words
 
 
 def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,7 +217,8 @@ def load_experiment(
         A frozen `Experiment`.
 
     Raises:
-        UsageError: for unknown names, keys and values of the wrong type.
+        UsageError: for unknown names, keys and values of the wrong type, for variants that contradict each other, and
+            for an override that no stage would take.
 
     Example:
 
@@ -168,16 +235,17 @@ def load_experiment(
         raise UsageError(f'{name} has no recipe "{recipe}". {did_you_mean(recipe, recipes)}')
     settings = merge(content, recipes[recipe] or {})
     chosen = sorted({*variants, *([] if augment is None else [f"augment{augment}"])})
-    for variant in chosen:
-        settings = merge(settings, _variant(name, variant, known, recipe))
+    differences = {variant: _variant(name, variant, known, recipe) for variant in chosen}
+    _check_variants(name, differences)
+    for difference in differences.values():
+        settings = merge(settings, difference)
     settings = merge(settings, changes or {})
     if "epochs" in (changes or {}):  # for every stage, whatever length it has of its own
-        settings["stages"] = [
-            stage if _is_solved(stage) else _without(stage, LENGTHS) for stage in settings.get("stages", ())
-        ]
+        settings["stages"] = [stage if _is_solved(stage) else _without(stage, LENGTHS) for stage in _stages(settings)]
     complete = _complete(settings)
-    for override in overrides:
-        _override(complete, override)
+    paths = [_override(complete, override) for override in overrides]
+    for path in paths:
+        _check_reached(complete, path)
     complete["stages"] = _laid_out(complete)
     labels = {"name": Path(name).stem, "recipe": recipe, "variants": tuple(chosen)}
     experiment = _validated({**complete, **labels}, name)
@@ -198,7 +266,7 @@ def experiment_to_yaml(experiment: Experiment) -> str:
 
 
 def _variant(experiment: str, variant: str, known: Mapping[str, Any], recipe: str) -> dict[str, Any]:
-    augment = re.fullmatch(r"augment(0|[1-9]\d{0,3})", variant)
+    augment = AUGMENT.fullmatch(variant)
     if augment:
         return {"augmentation": {"copies": int(augment[1])}}
     if variant not in known:
@@ -210,6 +278,29 @@ def _variant(experiment: str, variant: str, known: Mapping[str, Any], recipe: st
             f'The variant "{variant}" of {experiment} belongs to the recipe {" or ".join(allowed)}, not {recipe}.'
         )
     return change
+
+
+def _check_variants(experiment: str, differences: Mapping[str, Mapping[str, Any]]) -> None:
+    """No two variants may set the same setting to different values: one of them would be lost."""
+    for first, second in itertools.combinations(differences, 2):
+        path = _contradiction(differences[first], differences[second])
+        if path:
+            raise UsageError(
+                f'The variants "{first}" and "{second}" of {experiment} set {path} to different values. Choose one.'
+            )
+
+
+def _contradiction(first: Mapping[str, Any], second: Mapping[str, Any]) -> str | None:
+    """The path of a setting that the two changes disagree about."""
+    for key in first:
+        if key not in second or first[key] == second[key]:
+            continue
+        if not (isinstance(first[key], Mapping) and isinstance(second[key], Mapping)):
+            return key
+        path = _contradiction(first[key], second[key])
+        if path:
+            return f"{key}.{path}"
+    return None
 
 
 def _complete(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -232,10 +323,18 @@ def _laid_out(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Each of the stages laid over the top level."""
     common = {key: settings[key] for key in Stage.model_fields if key in settings}
     stages = []
-    for change in settings["stages"]:
+    for change in _stages(settings):
         # a stage with a length of its own does not inherit another kind of length
         own_length = {"epochs", "passes"} & set(change)
         stages.append(merge(_without(common, LENGTHS) if own_length else common, change))
+    return stages
+
+
+def _stages(settings: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The stages as the file or an override gives them."""
+    stages = settings.get("stages", ())
+    if not isinstance(stages, list | tuple) or not all(isinstance(stage, Mapping) for stage in stages):
+        raise UsageError(f"stages: expected a list of settings, e.g. [{{epochs: 3}}], received: {stages!r}.")
     return stages
 
 
@@ -244,13 +343,20 @@ def _without(settings: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]
 
 
 def _is_solved(stage: Mapping[str, Any]) -> bool:
-    return stage.get("optimizer", {}).get("name") in SOLVED
+    optimizer = stage.get("optimizer")
+    return isinstance(optimizer, Mapping) and optimizer.get("name") in SOLVED
 
 
-def _override(settings: dict[str, Any], override: str) -> None:
+def _override(settings: dict[str, Any], override: str) -> str:
+    """Sets what a `path=value` says, and returns the path."""
     path, equals, text = override.partition("=")
     if not equals:
         raise UsageError(f'"{override}" is no override. Expected PATH=VALUE, e.g. optimizer.learning_rate=0.01.')
+    _set(settings, path, parse_yaml(text, f"--set {override}"))
+    return path
+
+
+def _set(settings: dict[str, Any], path: str, value: Any) -> None:
     *parents, last = path.split(".")
     part: Any = settings
     walked: list[str] = []
@@ -265,7 +371,20 @@ def _override(settings: dict[str, Any], override: str) -> None:
             # a copy, so that nothing shared is changed
             part[key] = dict(part[key]) if isinstance(part[key], Mapping) else part[key]
             part = part[key]
-    part[last] = parse_yaml(text, f"--set {override}")
+    part[last] = value
+
+
+def _check_reached(settings: Mapping[str, Any], path: str) -> None:
+    """An override that every trained stage overrules would change nothing but the digest."""
+    stages = [stage for stage in _stages(settings) if not _is_solved(stage)]
+    if not stages or path.split(".")[0] not in Stage.model_fields:
+        return
+    now = {**settings, "stages": stages}
+    other = dict(now)
+    _set(other, path, object())
+    if _laid_out(other) == _laid_out(now):
+        hint = "Use --epochs." if path == "epochs" else "Override stages instead, as a whole."
+        raise UsageError(f'"{path}" is set by each stage itself: at the top level it would change nothing. {hint}')
 
 
 def _validated(settings: dict[str, Any], source: str) -> Experiment:
@@ -291,18 +410,27 @@ def _explain(error: ValidationError) -> str:
             lines.append(f"{problem['msg'].removeprefix('Value error, ')}.")
         else:
             message = problem["msg"][0].lower() + problem["msg"][1:]
-            lines.append(f"{path}: {message}, received: {problem['input']!r}.")
+            where = f"{path}: " if path else ""
+            lines.append(f"{where}{message}, received: {problem['input']!r}.")
     return " ".join(lines)
 
 
 def _check_model(experiment: Experiment, base: Mapping[str, Any]) -> None:
     """`model.*` must keep the kind of value that the file gives: the builder's arguments are known only to Keras."""
+    if not isinstance(base, Mapping) or set(experiment.model) != set(base):
+        expected = ", ".join(base) if isinstance(base, Mapping) else "that the file names"
+        found = ", ".join(experiment.model) or "none"
+        raise UsageError(f"model: expected the settings {expected}, received: {found}.")
     for key, value in experiment.model.items():
-        expected = base[key]
-        numbers = isinstance(expected, float) and isinstance(value, int) and not isinstance(value, bool)
-        if not numbers and type(value) is not type(expected):
-            raise UsageError(
-                f"model.{key}: expected {type(expected).__name__} as in {expected!r}, received: {value!r}."
-            )
-        if isinstance(expected, list) and len(value) != len(expected) and (key not in ANY_LENGTH or not value):
-            raise UsageError(f"model.{key}: expected {len(expected)} values as in {expected!r}, received: {value!r}.")
+        _check_kind(f"model.{key}", value, base[key])
+
+
+def _check_kind(path: str, value: Any, expected: Any) -> None:
+    numbers = isinstance(expected, float) and type(value) is int
+    if not numbers and type(value) is not type(expected):
+        raise UsageError(f"{path}: expected {type(expected).__name__} as in {expected!r}, received: {value!r}.")
+    if isinstance(expected, list):
+        if len(value) != len(expected) and (path not in ANY_LENGTH or not value):
+            raise UsageError(f"{path}: expected {len(expected)} values as in {expected!r}, received: {value!r}.")
+        for one, like in zip(value, itertools.cycle(expected), strict=False):
+            _check_kind(path, one, like)

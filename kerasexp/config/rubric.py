@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictBool, StrictInt, ValidationError, model_validator
 
 from kerasexp.config.faults import FAULTS
-from kerasexp.config.loading import experiment_names, parse_yaml
+from kerasexp.config.loading import experiment_names, parse_yaml, read_text
 from kerasexp.config.schema import Frozen, NotNegative, Positive
 from kerasexp.errors import UsageError, did_you_mean
 
@@ -251,10 +251,7 @@ def load_rubric(name: str | Path) -> Rubric:
     if str(name) in rubric_names():
         text = (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
     elif path.is_file():
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path} cannot be read: {error}") from None
+        text = read_text(path)
     elif path.suffix in (".yaml", ".yml"):
         raise UsageError(f"{path} is missing. Expected the YAML file of a rubric.")
     else:

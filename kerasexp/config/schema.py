@@ -49,6 +49,13 @@ class Data(Frozen):
     imbalance: Annotated[float, Field(ge=1, le=1000)] = 1.0
     joined: StrictBool = False
 
+    @property
+    def thinned(self) -> str | None:
+        """The setting that leaves training images out; None if all are trained on."""
+        if self.images_per_class is not None:
+            return "data.images_per_class"
+        return "data.imbalance" if self.imbalance != 1 else None
+
 
 def _zoom(value: Any) -> float | tuple[float, float]:
     """A share, or two factors."""
@@ -369,18 +376,25 @@ class Experiment(Stage):
         unknown = [fault for fault in self.faults if fault not in FAULTS]
         if unknown:
             raise ValueError(f"unknown fault {unknown[0]!r}; valid: {', '.join(FAULTS)}")
-        watches = [part for part in ("early_stopping", "reduce_learning_rate") if getattr(self, part)]
-        if self.weights == "best":
-            watches.append("weights: best")
-        watches += [
-            part for part in ("early_stopping", "reduce_learning_rate") for stage in self.stages if getattr(stage, part)
+        watches = [
+            (part, getattr(stage, part).monitor)
+            for stage in (self, *self.stages)
+            for part in ("early_stopping", "reduce_learning_rate")
+            if getattr(stage, part)
         ]
+        if self.weights == "best":
+            watches.append(("weights: best", self.monitor))
         if self.data.validation == "none" and watches:
-            raise ValueError(f"{watches[0]} needs validation data, but data.validation is none")
+            raise ValueError(f"{watches[0][0]} needs validation data, but data.validation is none")
+        accuracy = [what for what, monitor in watches if monitor == "val_accuracy"]
+        if self.task == "clustering" and accuracy:
+            raise ValueError(f"{accuracy[0]}: a clustering has no val_accuracy; expected the monitor val_loss")
         if len({stage.loss.name for stage in self.training_stages}) > 1:
             raise ValueError("stages: all have the same kind of loss")
         if self.data.joined and self.task != "clustering":
             raise ValueError("data.joined tests on the training images: it belongs to a clustering")
+        if self.data.joined and self.data.thinned:
+            raise ValueError(f"{self.data.thinned} leaves training images out, but data.joined trains on all of them")
         return self
 
     @property

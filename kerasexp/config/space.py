@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from kerasexp.config.loading import parse_yaml
+from kerasexp.config.loading import parse_yaml, read_text
 from kerasexp.errors import UsageError, did_you_mean
 
 KINDS = ("log", "linear", "int", "points")
@@ -120,7 +120,7 @@ def load_space(experiment: str, file: str | Path | None = None) -> Space:
         source = str(file)
         if not Path(file).is_file():
             raise UsageError(f"{file} is missing. Expected the YAML file of a search space.")
-        text = Path(file).read_text(encoding="utf-8")
+        text = read_text(file)
     elif experiment in space_names():
         source = f"spaces/{experiment}.yaml"
         text = (resources.files("kerasexp.configs") / source).read_text(encoding="utf-8")

@@ -61,7 +61,8 @@ def checked_splits(arrays: Arrays, class_names: Sequence[str], where: str) -> di
         DataError: for wrong shapes, dtypes, values or labels, or a class without images.
     """
     if len(class_names) < 2:
-        raise DataError(f"{where} has one class only ({class_names[0]}). Classification needs at least two.")
+        found = f"one class only ({class_names[0]})" if class_names else "no labels"
+        raise DataError(f"{where} has {found}. Classification needs at least two classes.")
     images = _as_uint8({part: _shaped(x, f"{part} images of {where}") for part, (x, _) in arrays.items()}, where)
     shapes = {part: x.shape[1:] for part, x in images.items()}
     if len(set(shapes.values())) > 1:

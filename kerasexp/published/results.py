@@ -51,10 +51,9 @@ class Results:
         """
         from kerasexp.training.callbacks import read_history  # imports TensorFlow
 
-        metrics = run.path("metrics.json")
         return cls(
             run.manifest,
-            files.read_json(metrics) if metrics.exists() else {},
+            run.metrics if run.path("metrics.json").exists() else {},
             read_history(run.path("history.csv")),
             run.folder,
         )

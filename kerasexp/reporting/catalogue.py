@@ -16,7 +16,7 @@ from typing import Any
 
 from kerasexp import environment, files
 from kerasexp.config.faults import FAULTS
-from kerasexp.config.loading import experiment_names, load_experiment, read_config, variants_of
+from kerasexp.config.loading import experiment_names, load_experiment, read_config, variant_flags, variants_of
 from kerasexp.config.schema import Experiment, Measured
 from kerasexp.errors import UsageError
 from kerasexp.published import Claim, claims, studies
@@ -175,13 +175,7 @@ def _published(experiment: Experiment, verdicts: dict[str, Any]) -> Iterator[lis
 
 def _flags(variants: Sequence[str]) -> str:
     """How a model is asked for on the command line."""
-    if not variants:
-        return "as it is"
-    words = [
-        f"--augment {name[7:]}" if name.startswith("augment") and name[7:].isdigit() else f"--variant {name}"
-        for name in variants
-    ]
-    return f"`{' '.join(words)}`"
+    return f"`{' '.join(variant_flags(variants))}`" if variants else "as it is"
 
 
 def _margin(claim: Claim) -> str:

@@ -94,7 +94,7 @@ def _draw_maps(
     found: dict[str, list[dict[str, Any]]] = {}
     for number, (group, entry) in enumerate(zip(groups, entries, strict=True), start=1):
         run, name = group[0], entry["runs"][0]
-        mapped = files.read_json(run.path("metrics.json")).get("embedding")
+        mapped = run.metrics.get("embedding")
         if mapped is None:
             continue
         arrays = files.read_npz(run.path("embedding.npz"))

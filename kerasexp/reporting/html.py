@@ -52,7 +52,7 @@ def _page(run: Run) -> str:
     from kerasexp.models.saved import load_model
 
     experiment, manifest = run.experiment, run.manifest
-    metrics = files.read_json(run.path("metrics.json"))
+    metrics = run.metrics
     history = _history(run)
     network, _ = load_model(run.path("model.keras"))
     table = metrics["weights"][metrics["table_weights"]]

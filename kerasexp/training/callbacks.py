@@ -142,6 +142,8 @@ def read_history(path: Path) -> list[dict[str, float]]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is damaged and cannot be read: {error}.") from None
     whole = text[: text.rfind("\n") + 1]
     try:
         return [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from kerasexp import files
 from kerasexp.runs import Run
 
 
@@ -12,7 +11,7 @@ def cluster_names(run: Run) -> list[str]:
     Raises:
         DataError: if the run was not evaluated.
     """
-    clustering = files.read_json(run.path("metrics.json"))["clustering"]
+    clustering = run.metrics["clustering"]
     classes = run.manifest["data"]["class_names"]
     labels = clustering["mapping"] or [None] * clustering["clusters"]
     return [

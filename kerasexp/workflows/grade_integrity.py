@@ -190,7 +190,7 @@ def _the_graders(experiment: Experiment, data: str, data_dir: str | None) -> Dat
 
 
 def _table(run: Run) -> dict[str, Any]:
-    metrics = files.read_json(run.path("metrics.json"))
+    metrics = run.metrics
     if metrics["table_weights"] != run.experiment.weights:
         raise DataError(
             f"metrics.json is of the {metrics['table_weights']} weights, config.yaml says {run.experiment.weights}."

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasexp.config.loading import load_experiment
+from kerasexp.config.loading import load_experiment, variant_flags
 from kerasexp.config.schema import Experiment
 from kerasexp.data.catalog import CATALOG
 from kerasexp.errors import UsageError
@@ -93,9 +93,7 @@ def _command(
     weights: str | Path | None,
 ) -> str:
     """The command line that repeats a run; where the data lies and how long it may take are the user's own."""
-    words = ["kerasexp", "train", experiment, "--recipe", config.recipe]
-    for variant in config.variants:
-        words += ["--augment", variant[7:]] if variant.startswith("augment") else ["--variant", variant]
+    words = ["kerasexp", "train", experiment, "--recipe", config.recipe, *variant_flags(config.variants)]
     words += ["--data", str(data)] if data is not None else []
     words += ["--epochs", str(epochs)] if epochs is not None else []
     words += ["--precision", precision] if precision is not None else []

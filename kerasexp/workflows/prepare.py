@@ -19,13 +19,16 @@ def prepare_data(experiment: Experiment, data_dir: str | Path | None = None, off
     """Loads and checks the experiment's data; holds out a validation set if the configuration says so.
 
     Raises:
-        UsageError: if a share cannot be held out, or there are more clusters than images.
+        UsageError: if a share cannot be held out, images of a class are to be left out where there are no classes, or
+            there are more clusters than images.
         DataError: if the data is missing, damaged or not as expected.
     """
     data = experiment.data
     dataset = load_unlabelled(data.name, data.image_size) if experiment.task == "clustering" else None
     if dataset is None:
         dataset = _divided(load_dataset(data.name, data_dir, offline, data.image_size), experiment)
+    elif data.thinned:
+        raise UsageError(f"{data.thinned} needs classes, but the images of {data.name} have no labels. Leave it out.")
     clusters = experiment.model["clusters"] if experiment.task == "clustering" else 1
     if clusters > len(dataset.train):
         raise UsageError(

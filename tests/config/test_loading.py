@@ -93,6 +93,31 @@ def test_the_depth_of_an_autoencoder_is_free_other_lists_keep_their_length():
         load_experiment("mnist_deep_kmeans_pretrained", overrides=["model.hidden=[]"])
 
 
+@pytest.mark.parametrize(
+    ("overrides", "hint"),
+    [
+        (["epochs=3"], '"epochs" is set by each stage itself: at the top level it would change nothing. Use --epochs'),
+        (["epochs=null", "passes=70000"], '"epochs" is set by each stage'),
+        (["stage=all"], "Override stages instead"),
+        (["stages=[{optimizer: {learning_rate: 0.1}}]", "optimizer.learning_rate=1"], 'learning_rate" is'),
+    ],
+)
+def test_an_override_that_no_stage_takes_is_refused(overrides, hint):
+    with pytest.raises(UsageError) as caught:
+        load_experiment("mnist_deep_kmeans_pretrained", overrides=overrides)
+    assert hint in str(caught.value)
+
+
+def test_an_override_that_some_stage_takes_is_not_refused():
+    """k-means has an optimizer and a length of its own, the autoencoder a loss of its own."""
+    overrides = ["optimizer.learning_rate=0.01", "loss.clustering_weight=0.5", "batch_size=64"]
+    _, k_means, joint = load_experiment("mnist_deep_kmeans_pretrained", overrides=overrides).stages
+    assert (joint.optimizer.learning_rate, joint.loss.clustering_weight) == (0.01, 0.5)
+    assert (k_means.optimizer.name, k_means.batch_size) == ("kmeans", 64)
+    head, block5 = load_experiment("avp_finetune", "sound", overrides=["epochs=3"]).stages
+    assert (head.epochs, block5.epochs) == (3, 15)
+
+
 def test_another_kind_of_part_replaces_the_old_one():
     fast = load_experiment("kmnist_cnn", "fast")
     assert "rho" not in fast.optimizer.model_dump()
@@ -115,6 +140,12 @@ def test_length_in_passes():
         ({"variants": ["bench21"]}, 'no variant "bench21". Did you mean "bench12"?'),
         ({"augment": -1}, "--augment: expected 0 to 1000 copies, received: -1"),
         ({"recipe": "fast", "variants": ["lr1"]}, "belongs to the recipe published"),
+        (
+            {"variants": ["augment5"], "augment": 10},
+            'The variants "augment10" and "augment5" of kmnist_cnn set augmentation.copies to different values',
+        ),
+        ({"name": "avp_finetune", "variants": ["augmented"], "augment": 5}, "set augmentation.copies to different"),
+        ({"name": "beans_vgg16_finetune", "variants": ["block1", "block4"]}, "set trainable_from to different values"),
         ({"overrides": ["epochs"]}, '"epochs" is no override'),
         ({"overrides": ["epcohs=3"]}, 'Did you mean "epochs"?'),
         ({"overrides": ["optimizer.lr=3"]}, 'no "lr" in optimizer'),
@@ -137,6 +168,18 @@ def test_length_in_passes():
         ({"overrides": ["passes=3"]}, "exactly one of epochs and passes"),
         ({"overrides": ["data.validation=none"]}, "early_stopping needs validation data"),
         ({"overrides": ["epochs=[1"]}, "no valid YAML"),
+        ({"overrides": ["title=2024-13-45"]}, "no valid YAML: month must be in 1..12"),
+        ({"overrides": ["title=!!bool x"]}, "no valid YAML"),
+        ({"overrides": ["title=\udcff"]}, "no valid YAML"),
+        ({"overrides": ["title=" + "[" * 100_000]}, "no valid YAML: it is nested deeper than 100 levels"),
+        ({"overrides": ["model={{x}}"]}, "line 1: {'x': None} cannot be a key"),
+        ({"overrides": ["model={a: 1}"]}, "model: expected the settings filters, kernel_size"),
+        ({"overrides": ["model={}"]}, "received: none"),
+        ({"overrides": ["model.filters=[a, b]"]}, "model.filters: expected int as in 32, received: 'a'"),
+        ({"overrides": ["model.dropout=&a [*a, *a]"]}, "model.dropout: expected float as in 0.25"),
+        ({"overrides": ["stages=3"]}, "stages: expected a list of settings, e.g. [{epochs: 3}], received: 3"),
+        ({"overrides": ["stages=[3]"]}, "received: [3]"),
+        ({"overrides": ["stages=[{optimizer: 3}]"]}, "stages.0.optimizer: input should be a valid dictionary"),
     ],
 )
 def test_a_mistake_gets_one_clear_line(arguments, message):
@@ -167,6 +210,12 @@ KMEANS = "{name: kmeans, restarts: 1, max_iterations: 1}"
         ("mnist_deep_kmeans_annealing", f"optimizer={KMEANS}", "kmeans needs the loss deep_kmeans and epochs: 1"),
         ("mnist_deep_kmeans_annealing", "weights=best", "weights: best needs validation data"),
         ("mnist_deep_kmeans_annealing", "model.clusters=ten", "model.clusters: expected int as in 10"),
+        ("mnist_deep_kmeans_annealing", "data.images_per_class=10", "data.images_per_class leaves training images out"),
+        (
+            "mnist_deep_kmeans_annealing",
+            "data.imbalance=2",
+            "data.imbalance leaves training images out",
+        ),
         ("mnist_simplecnn", f"optimizer={KMEANS}", "kmeans needs the loss deep_kmeans"),
         ("mnist_simplecnn", "data.joined=true", "it belongs to a clustering"),
         ("mnist_simplecnn", "shared=true", "only an autoencoder is shared"),
@@ -177,6 +226,24 @@ def test_a_mistaken_clustering_gets_one_clear_line(name, override, message):
         load_experiment(name, overrides=[override])
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+WATCH = "monitor: val_accuracy, patience: 1, min_delta: 0.0"
+PLATEAU = f"{{{WATCH}, factor: 0.1, cooldown: 0, min_learning_rate: 0.0}}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "watching"),
+    [
+        ([f"early_stopping={{{WATCH}}}"], "early_stopping"),
+        ([f"reduce_learning_rate={PLATEAU}"], "reduce_learning_rate"),
+        (["monitor=val_accuracy", "weights=best"], "weights: best"),
+    ],
+)
+def test_a_clustering_cannot_watch_the_accuracy(overrides, watching):
+    with pytest.raises(UsageError) as caught:
+        load_experiment("mnist_deep_kmeans_pretrained", "sound", overrides=overrides)
+    assert f"{watching}: a clustering has no val_accuracy; expected the monitor val_loss" in str(caught.value)
 
 
 def test_epochs_of_a_clustering_leave_k_means_alone():
@@ -196,6 +263,13 @@ def test_epochs_of_a_clustering_leave_k_means_alone():
         (("seed: 42", "name: mine"), "name is set by kerasexp"),
         (("recipes:", "recipies:"), "expected a mapping with the key recipes"),
         (("[test_as_validation,", "[test_as_validatoin,"), "unknown fault"),
+        (("variants:", "variants:\n  small:"), "variants.small: expected settings, e.g. {epochs: 3}, received: None"),
+        (("variants:", "variants: [small]\nnone:"), "variants: expected a mapping, received: ['small']"),
+        (("variants:", "variants:\n  3: {epochs: 3}"), "3 is no name of a recipe or variant. Write it in quotes"),
+        (("variants:", "variants:\n  small: {recipes: fast}"), "variants.small.recipes: expected a list"),
+        (("recipes:", "recipes: {published: x}\nnone:"), "recipes.published: expected settings"),
+        (("recipes:", "recipes: {}\nnone:"), "expected a mapping with the key recipes"),
+        (("title: KMNIST", "title: caf\xe9"), "cannot be read: it is no UTF-8 text"),
     ],
 )
 def test_a_config_file_of_ones_own_is_checked(tmp_path, change, message):
@@ -205,10 +279,18 @@ def test_a_config_file_of_ones_own_is_checked(tmp_path, change, message):
     file = tmp_path / "mine.yaml"
     file.write_text(text)
     assert load_experiment(str(file)).name == "mine"
-    file.write_text(text.replace(*change, 1))
+    file.write_bytes(text.replace(*change, 1).encode("latin-1"))
     with pytest.raises(UsageError, match="mine.yaml") as caught:
         load_experiment(str(file))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("stages", ["null", "3", "[3]"])
+def test_stages_that_are_none_are_refused_whatever_else_is_asked_for(tmp_path, stages):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"stages: {stages}\nrecipes: {{published: }}\n")
+    with pytest.raises(UsageError, match="stages: expected a list of settings"):
+        load_experiment(str(file), changes={"epochs": 3})
 
 
 def test_yaml_numbers_are_numbers():

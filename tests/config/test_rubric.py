@@ -81,8 +81,11 @@ def test_wrong_names(rubric, criterion, message):
     assert message in str(error.value)
 
 
-def test_no_such_rubric():
+def test_no_such_rubric(tmp_path):
     with pytest.raises(UsageError, match='Did you mean "mnist5k_cnn"'):
         load_rubric("mnist5k_cn")
     with pytest.raises(UsageError, match=r"nowhere\.yaml is missing"):
         load_rubric("nowhere.yaml")
+    (tmp_path / "latin.yaml").write_bytes("# café".encode("latin-1"))
+    with pytest.raises(UsageError, match=r"latin\.yaml cannot be read: it is no UTF-8 text"):
+        load_rubric(tmp_path / "latin.yaml")

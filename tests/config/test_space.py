@@ -94,6 +94,9 @@ def test_where_there_is_no_space(tmp_path):
         load_space("mnist_simplecnn")
     with pytest.raises(UsageError, match="nowhere.yaml is missing"):
         load_space("kmnist_cnn", tmp_path / "nowhere.yaml")
+    (tmp_path / "latin.yaml").write_bytes("# café".encode("latin-1"))
+    with pytest.raises(UsageError, match="latin.yaml cannot be read: it is no UTF-8 text"):
+        load_space("kmnist_cnn", tmp_path / "latin.yaml")
 
 
 @pytest.mark.parametrize("name", space_names())

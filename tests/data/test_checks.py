@@ -91,9 +91,10 @@ def test_bad_labels(y, message):
         check(y=np.array(y))
 
 
-def test_one_class_only():
-    with pytest.raises(DataError, match=r"one class only \(a\)"):
-        check(y=np.zeros(4, int), names=("a",))
+@pytest.mark.parametrize(("names", "found"), [(("a",), r"one class only \(a\)"), ((), "no labels")])
+def test_fewer_than_two_classes(names, found):
+    with pytest.raises(DataError, match=f"DATA has {found}. Classification needs at least two classes"):
+        check(y=np.zeros(4, int), names=names)
 
 
 def test_parts_of_different_shape():

@@ -71,6 +71,15 @@ def test_a_clustering_takes_them_and_a_classification_does_not(tmp_path, images)
         prepare_data(load_experiment("kmnist_cnn", changes=changes))
 
 
+@pytest.mark.parametrize("setting", ["data.images_per_class=2", "data.imbalance=2"])
+def test_images_of_a_class_cannot_be_left_out(tmp_path, images, setting):
+    np.savez(tmp_path / "some.npz", x=images)
+    changes = {"data": {"name": str(tmp_path / "some.npz"), "joined": False}}
+    experiment = load_experiment("mnist_deep_kmeans_annealing", overrides=[setting], changes=changes)
+    with pytest.raises(UsageError, match="needs classes, but the images of .*some.npz have no labels"):
+        prepare_data(experiment)
+
+
 def test_more_clusters_than_images_are_refused(tmp_path, images):
     np.savez(tmp_path / "some.npz", x=images)
     changes = {"data": {"name": str(tmp_path / "some.npz")}}

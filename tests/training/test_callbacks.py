@@ -62,6 +62,14 @@ def test_a_last_row_cut_short_by_a_kill_is_left_out(history):
     assert read_history(history.csv_path) == ROWS
 
 
+def test_a_history_that_cannot_be_read_is_damaged(tmp_path):
+    (tmp_path / "latin.csv").write_bytes(b"epoch,loss\n1,\xe9\n")
+    (tmp_path / "folder.csv").mkdir()
+    for name in ("latin.csv", "folder.csv"):
+        with pytest.raises(DataError, match=f"{name} is damaged and cannot be read"):
+            read_history(tmp_path / name)
+
+
 def test_lost_rows_are_noticed(history):
     with pytest.raises(DataError, match="3 of 5 epochs"):
         History(history.csv_path, history.events).cut_to(5)

@@ -15,9 +15,10 @@ def made(tmp_path):
     """Makes a run folder as a training on 1,000 images leaves it."""
 
     def make(experiment, seconds: float, images: int = 0, **changes) -> None:
-        data = {"name": experiment.data.name, "counts": {"train": [400, 600], "test": [10]}}
+        counts = {"train": [400, 600], "test": [10, 10]}
+        data = {"name": experiment.data.name, "digest": "d", "class_names": ["0", "1"], "counts": counts}
         manifest = {"hardware": environment.hardware(), "seconds": seconds, "images_seen": images, "data": data}
-        create_run(experiment, tmp_path, **{**manifest, **changes})
+        create_run(experiment, tmp_path, **{"precision": "float32", **manifest, **changes})
 
     return make
 

@@ -69,18 +69,20 @@ def test_unexpected_errors_and_locks_fail_one_run_only(planned, tmp_path):
         outcome = run_one(planned(5), place)
     assert (outcome.what, str(outcome.run)) == ("failed", str(made))
     assert "is locked" in outcome.reason
-    manifest = made.manifest
-    del manifest["precision"]
-    files.write_json(made.path("manifest.json"), manifest)
-    assert run_one(planned(5), place).reason == "KeyError: 'precision'"
+    made.update_manifest(devices="all")
+    assert run_one(planned(5), place).reason == "AttributeError: 'str' object has no attribute 'get'"
     missing = plan_run("kmnist_fcnn", data=tmp_path / "no.npz")
     assert isinstance(run_one(missing, place).error, DataError)
+
+
+def data(digest: str) -> dict:
+    return {"name": "digits", "digest": digest, "folder": None, "class_names": [], "counts": {}}
 
 
 def make(planned: PlannedRun, place: Place, **changes) -> Run:
     """A run folder as a killed training leaves it."""
     manifest = {
-        "data": {"digest": place.data_digest(planned.experiment), "folder": None},
+        "data": data(place.data_digest(planned.experiment)),
         "kerasexp": importlib.metadata.version("kerasexp"),
         "git": environment.git_state(),
         "precision": "float32",
@@ -100,7 +102,7 @@ def test_a_run_is_found_again_if_all_that_decides_it_is_equal(planned, tmp_path)
     assert earlier_run(planned(1, "batch_size=7"), place) is None
 
 
-@pytest.mark.parametrize("change", [{"data": {"digest": "other"}}, {"kerasexp": "0.0.1"}, {"git": "other"}])
+@pytest.mark.parametrize("change", [{"data": data("other")}, {"kerasexp": "0.0.1"}, {"git": "other"}])
 def test_a_run_on_other_data_or_code_is_not_taken(planned, tmp_path, monkeypatch, change):
     monkeypatch.setattr(environment, "git_state", lambda: "this")  # known here, whatever these tests run from
     make(planned(1), Place(tmp_path), status="complete", **change)

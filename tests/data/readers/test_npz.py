@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 
 import numpy as np
@@ -79,6 +80,44 @@ def test_bomb_is_refused_before_it_unpacks(tmp_path):
     huge = (2**32 - 2).to_bytes(4, "little")
     path.write_bytes(b"PK\x01\x02".join([parts[0], *(part[:20] + huge + part[24:] for part in parts[1:])]))
     with pytest.raises(DataError, match=r"bomb.npz unpacked would take 4,295.0 GB in memory"):
+        read_archive(path)
+
+
+def header(shape):
+    """A `.npy` file without its data."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+def zipped(content):
+    """An archive whose one array has this content."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("x_train.npy", content)
+    return file.getvalue()
+
+
+def directory(content, place, value):
+    """A zip file with two other bytes in the first entry of its directory."""
+    start = content.index(b"PK\x01\x02") + place
+    return content[:start] + value + content[start + 2 :]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda whole: header((5,)) + bytes(5), "is refused: it is a single array. Expected an archive"),
+        (lambda whole: directory(whole, 0, b"XX"), "is damaged and cannot be read"),
+        (lambda whole: directory(whole, 10, b"\x63\x00"), "is damaged .*compression method"),
+        (lambda whole: zipped(header((10**15,))), "does not fit into the memory"),
+    ],
+)
+def test_other_unreadable_files(tmp_path, damage, message):
+    path = tmp_path / "data.npz"
+    np.savez(path, x_train=X, y_train=Y, x_test=X, y_test=Y)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=f"{path} .*{message}"):
         read_archive(path)
 
 
