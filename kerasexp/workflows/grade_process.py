@@ -32,7 +32,7 @@ def main(folder: Path) -> None:
 def _result(rubric: Rubric, job: dict[str, Any], folder: Path, most_bytes: int) -> dict[str, Any]:
     import tensorflow as tf
 
-    from kerasexp.models.untrusted import RefusedModel
+    from kerasexp.models.built_in import RefusedModel
     from kerasexp.workflows.grade_criteria import judge
     from kerasexp.workflows.grade_submission import open_submission
 

@@ -15,7 +15,8 @@ from kerasexp.config.rubric import Rubric
 from kerasexp.errors import DataError, KerasexpError
 from kerasexp.evaluation.classification import evaluate_predictions
 from kerasexp.models import prediction_batch
-from kerasexp.models.untrusted import RefusedModel, load_untrusted
+from kerasexp.models.built_in import RefusedModel
+from kerasexp.models.untrusted import load_untrusted
 from kerasexp.runs import Run, open_run
 
 

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from kerasexp.errors import DataError
+from kerasexp.models.built_in import RefusedModel
 from kerasexp.models.saved import save_model
-from kerasexp.models.untrusted import RefusedModel, load_untrusted
+from kerasexp.models.untrusted import load_untrusted
 
 MOST = 50_000_000
 

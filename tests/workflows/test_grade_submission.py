@@ -8,8 +8,8 @@ import pytest
 
 from kerasexp.config.rubric import Rubric
 from kerasexp.errors import DataError
+from kerasexp.models.built_in import RefusedModel
 from kerasexp.models.saved import save_model
-from kerasexp.models.untrusted import RefusedModel
 from kerasexp.workflows.grade_submission import open_submission, probabilities_of
 
 layers = keras.layers
