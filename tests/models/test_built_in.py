@@ -1,6 +1,7 @@
 """What a configuration may name: whatever honest models hold, and no code, by any spelling."""
 
 import json
+import sys
 import zipfile
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+import kerasexp.models
 from kerasexp.config.loading import load_experiment
 from kerasexp.errors import DataError
 from kerasexp.models import build
@@ -125,3 +127,13 @@ def test_rare_layers_and_operations(tmp_path):
     images = np.random.default_rng(0).random((2, 8, 8, 1), np.float32)
     expected = keras.Model(image, x).predict_on_batch(images)
     assert np.array_equal(load_built_in(tmp_path / "model.keras").predict_on_batch(images), expected)
+
+
+def test_layers_of_kerasexp_are_known_in_a_process_that_has_not_imported_them(tmp_path, monkeypatch):
+    model = build(load_experiment("mnist_deep_kmeans_pretrained"), (28, 28, 1), 10)
+    save_model(model.assigner, tmp_path / "clusters.keras", ["a"], run="r", input={})
+    for name in [name for name in keras.saving.get_custom_objects() if name.startswith("kerasexp>")]:
+        monkeypatch.delitem(keras.saving.get_custom_objects(), name)
+    monkeypatch.delitem(sys.modules, "kerasexp.models.deep_kmeans")
+    monkeypatch.delattr(kerasexp.models, "deep_kmeans")
+    assert open_exported(tmp_path / "clusters.keras").card["class_names"] == ["a"]
