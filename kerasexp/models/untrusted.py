@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MEMBERS = {"metadata.json", "config.json", "model.weights.h5", CARD}  # of a model of built-in layers
 LARGEST_JSON = 20_000_000  # bytes; the configuration of the largest network of kerasexp.models has 0.2 million
+MOST_CONSTANTS = 1000  # in lists that are longer than shapes, strides and paddings are
+LONGEST_SETTING = 8
 
 
 def load_untrusted(path: Path, most_bytes: int) -> tuple[keras.Model, dict[str, Any] | None]:
@@ -33,7 +35,7 @@ def load_untrusted(path: Path, most_bytes: int) -> tuple[keras.Model, dict[str, 
 
     Raises:
         RefusedModel: for Lambda layers, custom or pickled objects, links to other files, and archives that are larger
-            than `most_bytes` or hold anything but a model.
+            than `most_bytes` or hold anything but a model, or much of the network as constants.
         DataError: if the file is missing or damaged.
     """
     try:
@@ -43,6 +45,7 @@ def load_untrusted(path: Path, most_bytes: int) -> tuple[keras.Model, dict[str, 
             card = _json(path, archive, CARD) if CARD in archive.namelist() else None
             weights = archive.read("model.weights.h5")
         check_configuration(path, config)
+        _check_constants(path, config)
         _check_weights(path, weights, most_bytes)
         return load_built_in(path), card
     except DataError:
@@ -87,6 +90,32 @@ def _json(path: Path, archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise DataError(f"{path.name} is damaged: its {name} is no mapping.")
     return content
+
+
+def _check_constants(path: Path, config: dict[str, Any]) -> None:
+    """Refuses a network's numbers in its configuration, where no count of its parameters would see them."""
+    constants = 0
+    waiting: list[Any] = [config]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            waiting += part.values()
+        elif isinstance(part, list):
+            numbers, nested = 0, [part]
+            while nested:
+                for item in nested.pop():
+                    if isinstance(item, list):
+                        nested.append(item)
+                    elif isinstance(item, dict):
+                        waiting.append(item)
+                    else:
+                        numbers += isinstance(item, int | float)
+            constants += numbers if numbers > LONGEST_SETTING else 0
+    if constants > MOST_CONSTANTS:
+        raise RefusedModel(
+            f"{path.name} is refused: its configuration holds {constants:,} constant numbers, more than "
+            f"{MOST_CONSTANTS:,}. What a network computes with belongs into its weights, where it is counted."
+        )
 
 
 def _check_weights(path: Path, content: bytes, most_bytes: int) -> None:
