@@ -71,6 +71,12 @@ def open_submission(path: Path, rubric: Rubric, hidden: dict[str, np.ndarray], m
         test = evaluate_predictions(probabilities, hidden["y"], hidden["class_names"].tolist())
     except KerasexpError as error:
         return dataclasses.replace(submission, test_problem=str(error))
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        raise
+    except Exception as error:  # whatever a student's network or its card does wrong is a reason, not a crash
+        reason = " ".join(str(error).split())[:200]
+        problem = f"The model cannot be evaluated: {type(error).__name__}: {reason}"
+        return dataclasses.replace(submission, test_problem=problem)
     return dataclasses.replace(submission, test=test)
 
 

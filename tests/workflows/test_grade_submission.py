@@ -1,6 +1,8 @@
 """Where a submission lies, and whether its model fits the hidden images."""
 
+import json
 import shutil
+import zipfile
 
 import keras
 import numpy as np
@@ -105,6 +107,29 @@ def test_a_wrong_shape_is_said(hidden, inputs, outputs, message):
     with pytest.raises(DataError) as error:
         right(keras.Model(images, [layers.Dense(units)(x) for units in outputs]), hidden)
     assert message in str(error.value)
+
+
+def test_a_layer_with_several_outputs(hidden):
+    image = keras.Input((8, 8, 1))
+    _, state, _ = layers.LSTM(4, return_state=True)(layers.Reshape((8, 8))(image))
+    found = probabilities_of(keras.Model(image, layers.Dense(3)(state)), None, hidden["x"], list("abc"), rubric())
+    assert found.shape == (6, 3)
+
+
+def test_what_fails_in_a_model_s_evaluation_is_a_reason(folder, hidden):
+    image = keras.Input((8, 8, 1))
+    x = keras.ops.reshape(keras.ops.reshape(image, (7, -1)), (-1, 64))  # six images are no seven rows
+    keras.Model(image, layers.Dense(3)(x)).save(folder / "model.keras")
+    problem = open_submission(folder, rubric(), hidden, 10**8).test_problem
+    assert problem.startswith("The model cannot be evaluated: ")
+
+
+def test_a_card_of_another_form_is_a_reason(folder, hidden):
+    (folder / "model.keras").unlink()
+    thresholds(keras.Input((8, 8, 1)), 255).save(folder / "model.keras")
+    with zipfile.ZipFile(folder / "model.keras", "a") as archive:
+        archive.writestr("kerasexp.json", json.dumps({"class_names": 5}))
+    assert "cannot be evaluated: TypeError" in open_submission(folder, rubric(), hidden, 10**8).test_problem
 
 
 def test_a_sequential_model(hidden):
