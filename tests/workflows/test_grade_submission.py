@@ -7,6 +7,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kerasexp.config.rubric import Rubric
 from kerasexp.errors import DataError
@@ -130,6 +131,34 @@ def test_a_card_of_another_form_is_a_reason(folder, hidden):
     with zipfile.ZipFile(folder / "model.keras", "a") as archive:
         archive.writestr("kerasexp.json", json.dumps({"class_names": 5}))
     assert "cannot be evaluated: TypeError" in open_submission(folder, rubric(), hidden, 10**8).test_problem
+
+
+def test_a_model_that_looks_at_the_images_beside_it(hidden):
+    model = thresholds(keras.Input((8, 8, 1)), 255)
+    mean = model.output * 0 + keras.ops.mean(model.output, axis=0, keepdims=True)
+    with pytest.raises(DataError, match="depends on the images beside it, or on chance: of 6 images, [2-6] get"):
+        right(keras.Model(model.input, mean), hidden)
+
+
+def test_nobody_knows_which_images_come_together():
+    seen = []
+
+    class Watching(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.supports_jit = False
+
+        def call(self, x):
+            tf.py_function(lambda images: seen.append(images.numpy()[:, 0, 0, 0]), [x], [])
+            return x
+
+    image = keras.Input((8, 8, 1))
+    x = np.broadcast_to(np.arange(200, dtype="uint8")[:, None, None, None], (200, 8, 8, 1))
+    model = keras.Model(image, layers.GlobalAveragePooling2D()(Watching()(image)) / 255)
+    found = probabilities_of(model, None, x, ["dark", "light"], rubric())
+    assert np.allclose(found[:, 1] * 255, np.arange(200), atol=0.01)  # in the order of the images again
+    assert len(seen[0]) == 100
+    assert set(seen[0]) != set(range(100)) != set(seen[1])
 
 
 def test_a_sequential_model(hidden):
