@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -153,11 +154,16 @@ def _hidden(rubric: Rubric, data_dir: str | Path | None) -> tuple[Split, tuple[s
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """What tells the submissions apart: their paths below the folder that they share."""
-    if len(paths) == 1:
-        return [paths[0].name]
+    """What tells the submissions apart: their paths below the folder that they share, as text that can be written."""
     shared = os.path.commonpath([path.parent for path in paths])
-    return [path.relative_to(shared).as_posix() for path in paths]
+    names: list[str] = []
+    for path in paths:
+        name = plain = _plain(path.relative_to(shared).as_posix())
+        numbered = (f"{plain}-{number}" for number in itertools.count(2))
+        while name in names:
+            name = next(numbered)
+        names.append(name)
+    return names
 
 
 def _graded(
@@ -173,11 +179,11 @@ def _graded(
     folder.mkdir()
     (folder / "hidden.npz").symlink_to(images)
     own_data = str(Path(data_dir).resolve()) if data_dir else None
-    job = {"rubric": rubric.model_dump(mode="json"), "submission": str(path), "data_dir": own_data}
+    job = {"rubric": rubric.model_dump(mode="json"), "data_dir": own_data}
     files.write_json(folder / "job.json", job)
     # -P: a file in the current folder, which may be a student's, is never imported. On the CPU, whatever there is: the
     # same numbers everywhere, and memory that can be watched.
-    words = [sys.executable, "-P", "-m", "kerasexp.workflows.grade_process", str(folder)]
+    words = [sys.executable, "-P", "-m", "kerasexp.workflows.grade_process", str(folder), str(path)]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     limits = rubric.limits
     most_bytes = round(limits.memory_gb * 2**30)
@@ -191,8 +197,8 @@ def _graded(
     points = 0.0 if failed else round(sum(criterion["points"] for criterion in criteria), 2)
     reason = f"No points without {' and '.join(failed)}." if failed else ""
     return {
-        "name": _printable(name),
-        "path": str(path),
+        "name": name,
+        "path": _plain(str(path)),
         "status": evaluated["status"],
         "points": points,
         "of": rubric.points,
@@ -247,5 +253,10 @@ def _no_points(rubric: Rubric, reason: str) -> list[dict[str, Any]]:
 
 def _printable(text: str) -> str:
     """Text that came from a submission, without control characters and not endless."""
-    plain = "".join(letter if letter.isprintable() else " " for letter in text)
+    plain = _plain(text, " ")
     return plain if len(plain) <= LONGEST_REASON else plain[:LONGEST_REASON] + " ..."
+
+
+def _plain(text: str, instead: str = "_") -> str:
+    """Text with another character for each control character, and for bytes of a file's name that are no UTF-8."""
+    return "".join(letter if letter.isprintable() else instead for letter in text)

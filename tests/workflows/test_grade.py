@@ -15,6 +15,7 @@ import kerasexp
 from kerasexp import files
 from kerasexp.data.readers import bundled
 from kerasexp.errors import DataError, UsageError
+from kerasexp.workflows import grade as grading
 
 layers = keras.layers
 RUBRIC = """
@@ -236,3 +237,30 @@ def test_what_the_grader_does_wrong_is_said_before_anything_is_graded(tmp_path):
     rubric.write_text(rubric.read_text().replace("mnist5k", "kmnist"))
     with pytest.raises(DataError, match="The rubric's data kmnist is not there"):
         kerasexp.grade(tmp_path / "a.keras", rubric=rubric, data_dir=tmp_path)
+
+
+@pytest.mark.slow
+def test_names_that_are_no_utf8_stop_nobody(tmp_path):
+    labels = np.arange(30) % 3
+    x = np.broadcast_to((20 + 100 * labels)[:, None, None], (30, 8, 8)).astype("uint8")
+    np.savez(tmp_path / "hidden.npz", x=x, y=labels)
+    criteria = "{check: parameters, at_most: 1000, points: 1}"
+    (tmp_path / "rubric.yaml").write_text(
+        f"title: t\nhidden: {{data: hidden.npz}}\npass_mark: 1\ncriteria: [{criteria}]\n"
+    )
+    strange = [os.fsdecode(os.fsencode(tmp_path) + name) for name in (b"/J\xfcrgen", b"/J\xf6rgen")]
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(3)])
+    for place in strange:
+        Path(place).mkdir()
+        model.save(Path(place) / "model.keras")
+    content = kerasexp.grade(*strange, rubric=tmp_path / "rubric.yaml", out=tmp_path / "grades")
+    assert content["passed"] == 2
+    assert [one["name"] for one in content["submissions"]] == ["J_rgen", "J_rgen-2"]
+    assert (tmp_path / "grades/submissions/J_rgen-2/grade.json").exists()
+    json.dumps(content, ensure_ascii=False).encode()
+
+
+def test_names_are_text_and_tell_the_submissions_apart():
+    paths = [Path(os.fsdecode(b"/x/" + name)) for name in (b"J\xfcrgen", b"J\xf6rgen", b"J_rgen", b"a/b\n", b"a/b")]
+    assert grading._names(paths) == ["J_rgen", "J_rgen-2", "J_rgen-3", "a/b_", "a/b"]
+    assert grading._names(paths[:1]) == ["J_rgen"]
