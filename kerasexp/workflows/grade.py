@@ -27,6 +27,7 @@ from kerasexp.workflows.grade_files import GOOD, write_grade, write_table
 from kerasexp.workflows.grade_limits import Ended, run_limited, too_large
 
 LONGEST_REASON = 600  # characters
+OF_A_RUN = ("experiment", "integrity", "epochs", "faults", "artifacts")  # checks that a bare model cannot answer
 
 
 def grade(
@@ -213,7 +214,7 @@ def _graded(
 
 def _lacks(criterion: dict[str, Any], kind: str | None) -> bool:
     """Whether a submission gets no points for the lack of this one criterion."""
-    untold = kind == "model" and criterion["verdict"] == "not judged"  # a bare model cannot tell
+    untold = kind == "model" and criterion["check"] in OF_A_RUN
     return criterion["must"] and criterion["verdict"] not in GOOD and not untold
 
 

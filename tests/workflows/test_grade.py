@@ -264,3 +264,15 @@ def test_names_are_text_and_tell_the_submissions_apart():
     paths = [Path(os.fsdecode(b"/x/" + name)) for name in (b"J\xfcrgen", b"J\xf6rgen", b"J_rgen", b"a/b\n", b"a/b")]
     assert grading._names(paths) == ["J_rgen", "J_rgen-2", "J_rgen-3", "a/b_", "a/b"]
     assert grading._names(paths[:1]) == ["J_rgen"]
+
+
+def test_a_bare_model_lacks_only_what_it_could_have_shown():
+    def lacks(check: str, verdict: str, kind: str) -> bool:
+        return grading._lacks({"check": check, "verdict": verdict, "must": True}, kind)
+
+    for check in ("experiment", "integrity", "epochs", "faults", "artifacts"):
+        assert not lacks(check, "not judged", "model")
+        assert lacks(check, "not judged", "run")
+    for check in ("metric", "parameters"):
+        assert lacks(check, "not judged", "model")
+        assert not lacks(check, "borderline", "model")
