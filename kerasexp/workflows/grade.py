@@ -27,6 +27,7 @@ from kerasexp.workflows.grade_files import GOOD, write_grade, write_table
 from kerasexp.workflows.grade_limits import Ended, run_limited, too_large
 
 LONGEST_REASON = 600  # characters
+MOST_THREADS = 8  # of one operation of TensorFlow
 OF_A_RUN = ("experiment", "integrity", "epochs", "faults", "artifacts")  # checks that a bare model cannot answer
 
 
@@ -182,14 +183,12 @@ def _graded(
     own_data = str(Path(data_dir).resolve()) if data_dir else None
     job = {"rubric": rubric.model_dump(mode="json"), "data_dir": own_data}
     files.write_json(folder / "job.json", job)
-    # -P: a file in the current folder, which may be a student's, is never imported. On the CPU, whatever there is: the
-    # same numbers everywhere, and memory that can be watched.
+    # -P: a file in the current folder, which may be a student's, is never imported
     words = [sys.executable, "-P", "-m", "kerasexp.workflows.grade_process", str(folder), str(path)]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     limits = rubric.limits
     most_bytes = round(limits.memory_gb * 2**30)
     errors = folder / "errors.txt"
-    ended = run_limited(words, limits.seconds, most_bytes, errors, environment, lambda: interruption.requested)
+    ended = run_limited(words, limits.seconds, most_bytes, errors, _environment(), lambda: interruption.requested)
     evaluated = _evaluated(ended, folder, rubric)
     criteria = evaluated.get("criteria") or _no_points(rubric, evaluated["reason"])
     for criterion in criteria:
@@ -209,6 +208,18 @@ def _graded(
         "seconds": round(ended.seconds, 1),
         "peak_memory": ended.peak,
         "criteria": criteria,
+    }
+
+
+def _environment() -> dict[str, str]:
+    """Of the evaluating process: on the CPU, whatever there is, for the same numbers and watched memory."""
+    return {
+        **os.environ,
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        # the stacks of threads count as data: one thread for each of many cores would fill the limit
+        "TF_NUM_INTRAOP_THREADS": str(min(os.cpu_count() or 1, MOST_THREADS)),
+        "TF_NUM_INTEROP_THREADS": "2",
     }
 
 

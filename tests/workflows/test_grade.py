@@ -276,3 +276,10 @@ def test_a_bare_model_lacks_only_what_it_could_have_shown():
     for check in ("metric", "parameters"):
         assert lacks(check, "not judged", "model")
         assert not lacks(check, "borderline", "model")
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(256, "8"), (2, "2"), (None, "1")])
+def test_many_cores_do_not_fill_the_memory_with_threads(monkeypatch, cores, threads):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    environment = grading._environment()
+    assert (environment["TF_NUM_INTRAOP_THREADS"], environment["TF_NUM_INTEROP_THREADS"]) == (threads, "2")
