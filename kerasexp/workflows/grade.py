@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import secrets
 import signal
 import sys
 import tempfile
@@ -181,7 +182,8 @@ def _graded(
     folder.mkdir()
     (folder / "hidden.npz").symlink_to(images)
     own_data = str(Path(data_dir).resolve()) if data_dir else None
-    job = {"rubric": rubric.model_dump(mode="json"), "data_dir": own_data}
+    word = secrets.token_hex()
+    job = {"rubric": rubric.model_dump(mode="json"), "data_dir": own_data, "word": word}
     files.write_json(folder / "job.json", job)
     # -P: a file in the current folder, which may be a student's, is never imported
     words = [sys.executable, "-P", "-m", "kerasexp.workflows.grade_process", str(folder), str(path)]
@@ -189,7 +191,7 @@ def _graded(
     most_bytes = round(limits.memory_gb * 2**30)
     errors = folder / "errors.txt"
     ended = run_limited(words, limits.seconds, most_bytes, errors, _environment(), lambda: interruption.requested)
-    evaluated = _evaluated(ended, folder, rubric)
+    evaluated = _evaluated(ended, folder, rubric, word)
     criteria = evaluated.get("criteria") or _no_points(rubric, evaluated["reason"])
     for criterion in criteria:
         criterion["reason"] = _printable(criterion["reason"])
@@ -229,15 +231,18 @@ def _lacks(criterion: dict[str, Any], kind: str | None) -> bool:
     return criterion["must"] and criterion["verdict"] not in GOOD and not untold
 
 
-def _evaluated(ended: Ended, folder: Path, rubric: Rubric) -> dict[str, Any]:
+def _evaluated(ended: Ended, folder: Path, rubric: Rubric, word: str) -> dict[str, Any]:
     """What the process found, or why it found nothing."""
     limits = rubric.limits
     if ended.how == "time":
         return {"status": "failed", "reason": f"Too slow: not evaluated within {duration(limits.seconds)}."}
     if ended.how == "memory":
         return {"status": "failed", "reason": too_large(limits)}
-    with contextlib.suppress(DataError):
-        return files.read_json(folder / "result.json")
+    if ended.code == 0:
+        with contextlib.suppress(DataError):
+            result = files.read_json(folder / "result.json")
+            if isinstance(result, dict) and result.pop("word", None) == word:
+                return result
     text = (folder / "errors.txt").read_text(errors="replace").strip()
     if "bad_alloc" in text or "MemoryError" in text:
         return {"status": "failed", "reason": too_large(limits)}

@@ -13,9 +13,11 @@ import pytest
 
 import kerasexp
 from kerasexp import files
+from kerasexp.config.rubric import load_rubric
 from kerasexp.data.readers import bundled
 from kerasexp.errors import DataError, UsageError
 from kerasexp.workflows import grade as grading
+from kerasexp.workflows.grade_limits import Ended
 
 layers = keras.layers
 RUBRIC = """
@@ -264,6 +266,21 @@ def test_names_are_text_and_tell_the_submissions_apart():
     paths = [Path(os.fsdecode(b"/x/" + name)) for name in (b"J\xfcrgen", b"J\xf6rgen", b"J_rgen", b"a/b\n", b"a/b")]
     assert grading._names(paths) == ["J_rgen", "J_rgen-2", "J_rgen-3", "a/b_", "a/b"]
     assert grading._names(paths[:1]) == ["J_rgen"]
+
+
+def test_only_a_result_of_the_process_itself_counts(tmp_path):
+    rubric = load_rubric(rubric_with(tmp_path, "{data: hidden.npz}"))
+    (tmp_path / "errors.txt").write_text("")
+    result = {"status": "graded", "kind": "model", "criteria": []}
+
+    def status(code: int, content: object) -> str:
+        files.write_json(tmp_path / "result.json", content)
+        return grading._evaluated(Ended("itself", code, 1.0, 1), tmp_path, rubric, "secret")["status"]
+
+    assert status(0, {**result, "word": "secret"}) == "graded"
+    assert status(1, {**result, "word": "secret"}) == "failed"
+    assert status(-6, {**result, "word": "secret"}) == "failed"
+    assert status(0, {**result, "word": "guess"}) == status(0, result) == status(0, [result]) == "failed"
 
 
 def test_a_bare_model_lacks_only_what_it_could_have_shown():
