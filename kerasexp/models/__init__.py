@@ -73,6 +73,12 @@ def parameter_count(model: keras.Model, trainable: bool = False) -> int:
 
 
 def prediction_batch(model: keras.Model, most: int = 1000) -> int:
-    """How many images a prediction takes at once, so that its widest tensor stays below 256 MB."""
-    widest = max(math.prod(operation.output.shape[1:]) for operation in model.operations)
+    """How many images a prediction takes at once, so that its widest tensor stays below 256 MB; 32 of any size."""
+    import keras
+
+    outputs = [tensor for operation in model.operations for tensor in keras.tree.flatten(operation.output)]
+    shapes = [tensor.shape[1:] for tensor in outputs if isinstance(tensor, keras.KerasTensor)]
+    if any(None in shape for shape in shapes):
+        return min(most, 32)
+    widest = max(map(math.prod, shapes))
     return max(1, min(most, 2**28 // (4 * widest)))

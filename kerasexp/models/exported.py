@@ -16,6 +16,7 @@ import numpy as np
 
 from kerasexp.environment import silent_stderr
 from kerasexp.errors import DataError, KerasexpError
+from kerasexp.models.built_in import load_built_in
 from kerasexp.models.saved import CARD
 
 if TYPE_CHECKING:
@@ -144,6 +145,8 @@ def load(path: Path, name: str) -> Loaded:
     try:
         with silent_stderr():
             return _LOADERS[name](path)
+    except DataError:
+        raise
     except Exception as error:  # the runtimes raise whatever they met in a damaged file
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path} is damaged and cannot be read as {FORMATS[name].title}: {reason}") from None
@@ -166,10 +169,7 @@ def in_batches(outputs: Outputs, images: np.ndarray, size: int = 32) -> dict[str
 
 
 def _keras(path: Path) -> Loaded:
-    import keras
-
-    model = keras.models.load_model(path, compile=False, safe_mode=True)
-    return Loaded(_card_in_archive(path), model_outputs(model))
+    return Loaded(_card_in_archive(path), model_outputs(load_built_in(path)))
 
 
 def _litert(path: Path) -> Loaded:

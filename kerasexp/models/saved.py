@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasexp import files
 from kerasexp.errors import DataError
+from kerasexp.models.built_in import load_built_in
 
 if TYPE_CHECKING:
     import keras
@@ -26,19 +27,16 @@ def save_model(model: keras.Model, path: Path, class_names: Sequence[str], **car
 
 
 def load_model(path: Path) -> tuple[keras.Model, dict[str, Any]]:
-    """Reads a model and its card, in Keras' safe mode: no code from the file is run.
+    """Reads a model and its card; no code from the file is run.
 
     Raises:
+        RefusedModel: if it is made of anything but Keras' built-in layers and kerasexp's own.
         DataError: if the file is missing, damaged or no model of kerasexp.
     """
-    import keras
-
-    import kerasexp.models.deep_kmeans  # noqa: F401 - registers its layers with Keras
-
     try:
         with zipfile.ZipFile(path) as archive:
             card = json.loads(archive.read(CARD))
-        return keras.models.load_model(path, compile=False, safe_mode=True), card
+        return load_built_in(path), card
     except FileNotFoundError:
         raise DataError(
             f"{path} is missing: the run has no finished model yet. Go on with: kerasexp resume {path.parent}"

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import json
 import math
-import pkgutil
-import re
 import zipfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasexp.errors import DataError
+from kerasexp.models.built_in import RefusedModel, check_configuration, load_built_in
 from kerasexp.models.saved import CARD
 
 if TYPE_CHECKING:
@@ -22,19 +19,8 @@ if TYPE_CHECKING:
 
 MEMBERS = {"metadata.json", "config.json", "model.weights.h5", CARD}  # of a model of built-in layers
 LARGEST_JSON = 20_000_000  # bytes; the configuration of the largest network of kerasexp.models has 0.2 million
-
-# what a network is made of; the rest of Keras reads files, fetches or trains
-_BUILT_IN = re.compile(
-    r"keras(\.src)?(\.(layers|models|engine|ops|activations|initializers|regularizers|constraints|dtype_policies"
-    r"|losses|metrics|optimizers)(\.\w+)*)?"
-)
-_PLAIN = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"}
-_WITH_CODE = {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "__typespec__"}
-_WITH_FILES = {"StringLookup", "IntegerLookup", "TextVectorization", "IndexLookup"}  # a vocabulary may be any path
-
-
-class RefusedModel(DataError):
-    """A file that would run code, read other files or fill the memory."""
+MOST_CONSTANTS = 1000  # in lists that are longer than shapes, strides and paddings are
+LONGEST_SETTING = 8
 
 
 def load_untrusted(path: Path, most_bytes: int) -> tuple[keras.Model, dict[str, Any] | None]:
@@ -49,20 +35,19 @@ def load_untrusted(path: Path, most_bytes: int) -> tuple[keras.Model, dict[str, 
 
     Raises:
         RefusedModel: for Lambda layers, custom or pickled objects, links to other files, and archives that are larger
-            than `most_bytes` or hold anything but a model.
+            than `most_bytes` or hold anything but a model, or much of the network as constants.
         DataError: if the file is missing or damaged.
     """
-    import keras
-
     try:
         with zipfile.ZipFile(path) as archive:
             _check_members(path, archive, most_bytes)
             config = _json(path, archive, "config.json")
             card = _json(path, archive, CARD) if CARD in archive.namelist() else None
             weights = archive.read("model.weights.h5")
-        _check_config(path, config)
+        check_configuration(path, config)
+        _check_constants(path, config)
         _check_weights(path, weights, most_bytes)
-        return keras.models.load_model(path, compile=False, safe_mode=True), card
+        return load_built_in(path), card
     except DataError:
         raise
     except FileNotFoundError:
@@ -107,61 +92,30 @@ def _json(path: Path, archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
     return content
 
 
-def _check_config(path: Path, config: dict[str, Any]) -> None:
-    """Refuses what is neither Keras' own nor kerasexp's; how the model was trained is never loaded."""
-    for part in _objects({**config, "compile_config": None}):
-        kind, module, registered = part["class_name"], part.get("module"), part.get("registered_name")
-        if kind in _PLAIN:
-            continue
-        name = _name(part)
-        if kind in _WITH_CODE:
-            raise RefusedModel(
-                f"{path.name} is refused: {name} ({kind}) holds code, which is never run. Use built-in layers."
-            )
-        if kind in _WITH_FILES:
-            raise RefusedModel(f"{path.name} is refused: {name} ({kind}) may read files. It has no place here.")
-        if isinstance(registered, str) and registered.startswith("kerasexp>") and _is_ours(registered):
-            continue
-        function = kind == "function" and module == "builtins"  # an activation, by its name
-        known = isinstance(module, str) and _BUILT_IN.fullmatch(module)
-        custom = isinstance(registered, str) and ">" in registered
-        if custom or not (known or function):
-            raise RefusedModel(
-                f"{path.name} is refused: {name} ({registered or kind}) is custom code, which is never run. "
-                "Use built-in layers."
-            )
-
-
-def _name(part: dict[str, Any]) -> str:
-    settings = part.get("config")
-    name = settings.get("name") if isinstance(settings, dict) else settings
-    return f"the part {str(name or part['class_name'])[:80]!r}"
-
-
-def _objects(content: Any) -> Iterator[dict[str, Any]]:
-    """Everything in a configuration that Keras would make an object of."""
-    waiting = [content]
+def _check_constants(path: Path, config: dict[str, Any]) -> None:
+    """Refuses a network's numbers in its configuration, where no count of its parameters would see them."""
+    constants = 0
+    waiting: list[Any] = [config]
     while waiting:
         part = waiting.pop()
         if isinstance(part, dict):
-            if "class_name" in part:
-                if not isinstance(part["class_name"], str):
-                    raise TypeError("a class_name that is no text")
-                yield part
             waiting += part.values()
         elif isinstance(part, list):
-            waiting += part
-
-
-def _is_ours(registered: str) -> bool:
-    """Whether kerasexp has such a layer; its modules are imported first, since that is what registers their layers."""
-    import keras
-
-    import kerasexp.models
-
-    for module in pkgutil.iter_modules(kerasexp.models.__path__, "kerasexp.models."):
-        importlib.import_module(module.name)
-    return keras.saving.get_registered_object(registered) is not None
+            numbers, nested = 0, [part]
+            while nested:
+                for item in nested.pop():
+                    if isinstance(item, list):
+                        nested.append(item)
+                    elif isinstance(item, dict):
+                        waiting.append(item)
+                    else:
+                        numbers += isinstance(item, int | float)
+            constants += numbers if numbers > LONGEST_SETTING else 0
+    if constants > MOST_CONSTANTS:
+        raise RefusedModel(
+            f"{path.name} is refused: its configuration holds {constants:,} constant numbers, more than "
+            f"{MOST_CONSTANTS:,}. What a network computes with belongs into its weights, where it is counted."
+        )
 
 
 def _check_weights(path: Path, content: bytes, most_bytes: int) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import secrets
 import signal
 import sys
 import tempfile
@@ -26,6 +28,8 @@ from kerasexp.workflows.grade_files import GOOD, write_grade, write_table
 from kerasexp.workflows.grade_limits import Ended, run_limited, too_large
 
 LONGEST_REASON = 600  # characters
+MOST_THREADS = 8  # of one operation of TensorFlow
+OF_A_RUN = ("experiment", "integrity", "epochs", "faults", "artifacts")  # checks that a bare model cannot answer
 
 
 def grade(
@@ -153,11 +157,16 @@ def _hidden(rubric: Rubric, data_dir: str | Path | None) -> tuple[Split, tuple[s
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """What tells the submissions apart: their paths below the folder that they share."""
-    if len(paths) == 1:
-        return [paths[0].name]
+    """What tells the submissions apart: their paths below the folder that they share, as text that can be written."""
     shared = os.path.commonpath([path.parent for path in paths])
-    return [path.relative_to(shared).as_posix() for path in paths]
+    names: list[str] = []
+    for path in paths:
+        name = plain = _plain(path.relative_to(shared).as_posix())
+        numbered = (f"{plain}-{number}" for number in itertools.count(2))
+        while name in names:
+            name = next(numbered)
+        names.append(name)
+    return names
 
 
 def _graded(
@@ -173,17 +182,16 @@ def _graded(
     folder.mkdir()
     (folder / "hidden.npz").symlink_to(images)
     own_data = str(Path(data_dir).resolve()) if data_dir else None
-    job = {"rubric": rubric.model_dump(mode="json"), "submission": str(path), "data_dir": own_data}
+    word = secrets.token_hex()
+    job = {"rubric": rubric.model_dump(mode="json"), "data_dir": own_data, "word": word}
     files.write_json(folder / "job.json", job)
-    # -P: a file in the current folder, which may be a student's, is never imported. On the CPU, whatever there is: the
-    # same numbers everywhere, and memory that can be watched.
-    words = [sys.executable, "-P", "-m", "kerasexp.workflows.grade_process", str(folder)]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    # -P: a file in the current folder, which may be a student's, is never imported
+    words = [sys.executable, "-P", "-m", "kerasexp.workflows.grade_process", str(folder), str(path)]
     limits = rubric.limits
     most_bytes = round(limits.memory_gb * 2**30)
     errors = folder / "errors.txt"
-    ended = run_limited(words, limits.seconds, most_bytes, errors, environment, lambda: interruption.requested)
-    evaluated = _evaluated(ended, folder, rubric)
+    ended = run_limited(words, limits.seconds, most_bytes, errors, _environment(), lambda: interruption.requested)
+    evaluated = _evaluated(ended, folder, rubric, word)
     criteria = evaluated.get("criteria") or _no_points(rubric, evaluated["reason"])
     for criterion in criteria:
         criterion["reason"] = _printable(criterion["reason"])
@@ -191,8 +199,8 @@ def _graded(
     points = 0.0 if failed else round(sum(criterion["points"] for criterion in criteria), 2)
     reason = f"No points without {' and '.join(failed)}." if failed else ""
     return {
-        "name": _printable(name),
-        "path": str(path),
+        "name": name,
+        "path": _plain(str(path)),
         "status": evaluated["status"],
         "points": points,
         "of": rubric.points,
@@ -205,21 +213,36 @@ def _graded(
     }
 
 
+def _environment() -> dict[str, str]:
+    """Of the evaluating process: on the CPU, whatever there is, for the same numbers and watched memory."""
+    return {
+        **os.environ,
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        # the stacks of threads count as data: one thread for each of many cores would fill the limit
+        "TF_NUM_INTRAOP_THREADS": str(min(os.cpu_count() or 1, MOST_THREADS)),
+        "TF_NUM_INTEROP_THREADS": "2",
+    }
+
+
 def _lacks(criterion: dict[str, Any], kind: str | None) -> bool:
     """Whether a submission gets no points for the lack of this one criterion."""
-    untold = kind == "model" and criterion["verdict"] == "not judged"  # a bare model cannot tell
+    untold = kind == "model" and criterion["check"] in OF_A_RUN
     return criterion["must"] and criterion["verdict"] not in GOOD and not untold
 
 
-def _evaluated(ended: Ended, folder: Path, rubric: Rubric) -> dict[str, Any]:
+def _evaluated(ended: Ended, folder: Path, rubric: Rubric, word: str) -> dict[str, Any]:
     """What the process found, or why it found nothing."""
     limits = rubric.limits
     if ended.how == "time":
         return {"status": "failed", "reason": f"Too slow: not evaluated within {duration(limits.seconds)}."}
     if ended.how == "memory":
         return {"status": "failed", "reason": too_large(limits)}
-    with contextlib.suppress(DataError):
-        return files.read_json(folder / "result.json")
+    if ended.code == 0:
+        with contextlib.suppress(DataError):
+            result = files.read_json(folder / "result.json")
+            if isinstance(result, dict) and result.pop("word", None) == word:
+                return result
     text = (folder / "errors.txt").read_text(errors="replace").strip()
     if "bad_alloc" in text or "MemoryError" in text:
         return {"status": "failed", "reason": too_large(limits)}
@@ -247,5 +270,10 @@ def _no_points(rubric: Rubric, reason: str) -> list[dict[str, Any]]:
 
 def _printable(text: str) -> str:
     """Text that came from a submission, without control characters and not endless."""
-    plain = "".join(letter if letter.isprintable() else " " for letter in text)
+    plain = _plain(text, " ")
     return plain if len(plain) <= LONGEST_REASON else plain[:LONGEST_REASON] + " ..."
+
+
+def _plain(text: str, instead: str = "_") -> str:
+    """Text with another character for each control character, and for bytes of a file's name that are no UTF-8."""
+    return "".join(letter if letter.isprintable() else instead for letter in text)

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kerasexp import files
 from kerasexp.config.schema import Experiment
@@ -16,9 +17,11 @@ from kerasexp.data.dataset import Dataset
 from kerasexp.errors import DataError, KerasexpError
 from kerasexp.evaluation.classification import evaluate_predictions
 from kerasexp.evaluation.predictions import predict_probabilities
-from kerasexp.models import parameter_count
+from kerasexp.models import build, parameter_count
+from kerasexp.models.deep_kmeans import DeepKMeans
 from kerasexp.runs import Run
 from kerasexp.training.callbacks import read_history
+from kerasexp.training.stages import changing_weights
 from kerasexp.training.state import StateFolder
 from kerasexp.training.trainer import validation_split
 from kerasexp.workflows.prepare import prepare_data
@@ -37,16 +40,17 @@ def disagreements(run: Run, model: keras.Model, card: dict[str, Any], data: str,
         data: catalog entry or path of the data that the run must have been made with.
         data_dir: folder of the data.
     """
-    found: list[str] = []
-    for check in (
+    checks: list[Callable[[], Iterable[str]]] = [
         lambda: _configuration(run),
         lambda: _history_and_state(run),
-        lambda: _weights(run, model),
-        lambda: _metrics_and_predictions(run, model),
-        lambda: _evaluated_again(run, model, card, data, data_dir),
-    ):
-        found += _said_by(check)
-    return found
+        lambda: _weights(run, model, card),
+    ]
+    if not isinstance(model, DeepKMeans):  # whose numbers are of clusters, and which no rubric scores
+        checks += [
+            lambda: _metrics_and_predictions(run, model),
+            lambda: _evaluated_again(run, model, card, data, data_dir),
+        ]
+    return [said for check in checks for said in _said_by(check)]
 
 
 def _said_by(check: Callable[[], Iterable[str]]) -> Iterator[str]:
@@ -55,7 +59,9 @@ def _said_by(check: Callable[[], Iterable[str]]) -> Iterator[str]:
         yield from check()
     except KerasexpError as error:
         yield str(error)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as error:
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        raise
+    except Exception as error:  # hand-made files of any form, and a network that cannot be evaluated
         yield f"The run folder is damaged: {type(error).__name__}: {error}."
 
 
@@ -94,7 +100,7 @@ def _history_and_state(run: Run) -> Iterator[str]:
         "best_epoch": position.best_of_all,
     }
     for key, value in recorded.items():
-        if manifest[key] != value:
+        if manifest[key] != value and (key, manifest[key]) != ("best_epoch", None):  # a stage that just began has none
             yield f"manifest.json says {key} {manifest[key]}, the saved state {value}."
     if position.best_of_all is not None and position.best_value is not None:
         written = history[position.best_of_all - 1][experiment.monitor]
@@ -105,24 +111,43 @@ def _history_and_state(run: Run) -> Iterator[str]:
             )
 
 
-def _weights(run: Run, model: keras.Model) -> Iterator[str]:
-    """The model's weights are those that the training ended with, or those of its best epoch."""
+def _weights(run: Run, model: keras.Model, card: dict[str, Any]) -> Iterator[str]:
+    """The model is the experiment's network, with the weights of the end of the training or of its best epoch."""
     experiment, manifest = run.experiment, run.manifest
     if manifest["parameters"]["total"] != parameter_count(model):
         yield (
             f"manifest.json says {manifest['parameters']['total']:,} parameters, model.keras has "
             f"{parameter_count(model):,}."
         )
-    last, best = StateFolder(run.path("state")).weights()
+    height, width, channels = manifest["data"]["image_shape"]
+    network = build(experiment, (height, width, channels), len(manifest["data"]["class_names"]))
+    if _layout(model) != _layout(network):
+        yield f"model.keras is not the network {experiment.network} that config.yaml describes: its weights differ."
+        return
+    state = StateFolder(run.path("state"))
+    position = state.load_position()
+    if position is None:
+        return  # said already
+    constant = [layer.name for layer in network.layers if not layer.trainable]
+    stages = experiment.training_stages[: position.stage + 1]
+    changing = [weight.path for weight in changing_weights(network, stages, constant)]
     own = {weight.path: np.array(weight) for weight in model.weights}
-    if experiment.weights == "best" and best is not None:
-        remaining = iter(own.values())  # the state holds those that changed, in the order of the network
-        same = all(any(np.array_equal(one, weight) for weight in remaining) for one in best)
-    else:
-        shared = own.keys() & last.keys()
-        same = bool(shared) and all(np.array_equal(own[path], last[path]) for path in shared)
-    if not same:
+    last, best = state.weights()
+    trained: dict[int, list[Any]] = {position.all_epochs: [last.get(path) for path in changing]}
+    if experiment.weights == "best" and best is not None and position.best_of_all is not None:
+        trained[position.best_of_all] = best  # the last epoch's, where that is the best
+    if card["epoch"] not in trained:
+        epochs = " or ".join(map(str, sorted(trained)))
+        yield f"model.keras says that it is of epoch {card['epoch']}, the saved state has epoch {epochs}."
+        return
+    expected = trained[card["epoch"]]
+    same = (np.array_equal(own[path], weight) for path, weight in zip(changing, expected, strict=False))
+    if len(expected) != len(changing) or not all(same):
         yield "The weights of model.keras are not those of the saved state."
+
+
+def _layout(model: keras.Model) -> list[tuple[str, tuple[int, ...]]]:
+    return [(weight.path, tuple(weight.shape)) for weight in model.weights]
 
 
 def _metrics_and_predictions(run: Run, model: keras.Model) -> Iterator[str]:
@@ -170,7 +195,7 @@ def _evaluated_again(
     position = StateFolder(run.path("state")).load_position()
     epoch = card["epoch"]
     in_an_epoch = position is None or (position.step > 0 and epoch == position.all_epochs)
-    if validation is None or in_an_epoch or epoch == 0:
+    if validation is None or in_an_epoch:
         return  # a run that was stopped in an epoch was never validated with its last weights
     if experiment.data.validation != "test":
         predicted = predict_probabilities(model, validation.x).argmax(axis=1)

@@ -15,8 +15,12 @@ from kerasexp.config.rubric import Rubric
 from kerasexp.errors import DataError, KerasexpError
 from kerasexp.evaluation.classification import evaluate_predictions
 from kerasexp.models import prediction_batch
-from kerasexp.models.untrusted import RefusedModel, load_untrusted
+from kerasexp.models.built_in import RefusedModel
+from kerasexp.models.untrusted import load_untrusted
 from kerasexp.runs import Run, open_run
+
+SEEN_ALONE = 20  # images that are predicted a second time, each in a batch of its own
+ROUNDING = 0.05  # of a model's largest output; bfloat16 has 3 digits, and other batches are summed in another order
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +74,12 @@ def open_submission(path: Path, rubric: Rubric, hidden: dict[str, np.ndarray], m
         test = evaluate_predictions(probabilities, hidden["y"], hidden["class_names"].tolist())
     except KerasexpError as error:
         return dataclasses.replace(submission, test_problem=str(error))
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        raise
+    except Exception as error:  # whatever a student's network or its card does wrong is a reason, not a crash
+        reason = " ".join(str(error).split())[:200]
+        problem = f"The model cannot be evaluated: {type(error).__name__}: {reason}"
+        return dataclasses.replace(submission, test_problem=problem)
     return dataclasses.replace(submission, test=test)
 
 
@@ -117,18 +127,23 @@ def probabilities_of(
     shape = _input_shape(model, x.shape[1:])
     _check_output(model, len(class_names))
     model = keras.Model(model.inputs, model.outputs)  # a Sequential does not tell its operations
-    batch = (
-        32
-        if any(None in operation.output.shape[1:] for operation in model.operations)
-        else prediction_batch(model, 100)
-    )
-    parts = []
-    for first in range(0, len(x), batch):
-        images = np.asarray(x[first : first + batch]).reshape(-1, *shape)
-        if card is None:
-            images = images.astype(np.float32) * (rubric.model_input.scale / 255)
-        parts.append(_predicted(model, images))
-    return _in_order(np.concatenate(parts), card, class_names)
+
+    def predicted(chosen: np.ndarray, batch: int) -> np.ndarray:
+        parts = []
+        for first in range(0, len(chosen), batch):
+            images = np.asarray(x[chosen[first : first + batch]]).reshape(-1, *shape)
+            if card is None:
+                images = images.astype(np.float32) * (rubric.model_input.scale / 255)
+            parts.append(np.asarray(model.predict_on_batch(images), dtype=np.float32))
+        return _in_order(np.concatenate(parts), card, class_names)
+
+    # without a seed: no submission can know which images come together
+    order = np.random.default_rng().permutation(len(x))
+    probabilities = np.empty((len(x), len(class_names)), np.float32)
+    probabilities[order] = predicted(order, prediction_batch(model, 100))
+    alone = order[:SEEN_ALONE]
+    _check_alone(probabilities[alone], predicted(alone, 1))
+    return probabilities
 
 
 def _input_shape(model: keras.Model, image: tuple[int, ...]) -> tuple[int, ...]:
@@ -158,14 +173,17 @@ def _check_output(model: keras.Model, classes: int) -> None:
         )
 
 
-def _predicted(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    try:
-        return np.asarray(model.predict_on_batch(images), dtype=np.float32)
-    except (MemoryError, tf.errors.ResourceExhaustedError):
-        raise
-    except Exception as error:  # whatever a student's network does wrong is a reason, not a crash
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"The model cannot be evaluated: {type(error).__name__}: {reason}") from None
+def _check_alone(together: np.ndarray, alone: np.ndarray) -> None:
+    """Refuses what another class is for when an image comes alone, by more than any rounding explains."""
+    rows = np.arange(len(alone))
+    with np.errstate(invalid="ignore"):  # what is not finite is said elsewhere
+        lost = alone.max(axis=1) - alone[rows, together.argmax(axis=1)]
+        others = int((lost > ROUNDING * np.abs(alone).max(axis=1)).sum())
+    if others:
+        raise DataError(
+            "What the model says of an image depends on the images beside it, or on chance: of "
+            f"{len(alone)} images, {others} get another class when they come alone."
+        )
 
 
 def _in_order(outputs: np.ndarray, card: dict[str, Any] | None, class_names: Sequence[str]) -> np.ndarray:

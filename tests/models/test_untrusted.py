@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from kerasexp.errors import DataError
+from kerasexp.models.built_in import RefusedModel
 from kerasexp.models.saved import save_model
-from kerasexp.models.untrusted import RefusedModel, load_untrusted
+from kerasexp.models.untrusted import load_untrusted
 
 MOST = 50_000_000
 
@@ -141,6 +142,26 @@ def test_a_zip_bomb_is_refused(path):
     assert bomb.stat().st_size < MOST / 100
     assert "unpack to 50," in refused(bomb)
     assert "unpack to" in refused(rewritten(path, lambda members: members.update({"config.json": b" " * 21_000_000})))
+
+
+@pytest.mark.parametrize(
+    "with_constants",
+    [
+        lambda image, constants: keras.ops.multiply(image, keras.ops.convert_to_tensor(constants)),
+        lambda image, constants: keras.ops.multiply(image, constants),
+        lambda image, constants: keras.layers.Rescaling(constants.tolist())(image),
+    ],
+)
+def test_a_network_in_constants_is_refused(tmp_path, with_constants):
+    image = keras.Input((8, 8, 1))
+    for size, fits in ((10, True), (40, False)):
+        constants = np.random.default_rng(0).random((8, 8, size), np.float32)
+        keras.Model(image, with_constants(image, constants)).save(tmp_path / "m.keras")
+        if fits:
+            load_untrusted(tmp_path / "m.keras", MOST)
+        else:
+            said = refused(tmp_path / "m.keras")
+            assert "its configuration holds 2,560 constant numbers, more than 1,000" in said
 
 
 def weights(write) -> bytes:

@@ -13,8 +13,11 @@ import pytest
 
 import kerasexp
 from kerasexp import files
+from kerasexp.config.rubric import load_rubric
 from kerasexp.data.readers import bundled
 from kerasexp.errors import DataError, UsageError
+from kerasexp.workflows import grade as grading
+from kerasexp.workflows.grade_limits import Ended
 
 layers = keras.layers
 RUBRIC = """
@@ -236,3 +239,64 @@ def test_what_the_grader_does_wrong_is_said_before_anything_is_graded(tmp_path):
     rubric.write_text(rubric.read_text().replace("mnist5k", "kmnist"))
     with pytest.raises(DataError, match="The rubric's data kmnist is not there"):
         kerasexp.grade(tmp_path / "a.keras", rubric=rubric, data_dir=tmp_path)
+
+
+@pytest.mark.slow
+def test_names_that_are_no_utf8_stop_nobody(tmp_path):
+    labels = np.arange(30) % 3
+    x = np.broadcast_to((20 + 100 * labels)[:, None, None], (30, 8, 8)).astype("uint8")
+    np.savez(tmp_path / "hidden.npz", x=x, y=labels)
+    criteria = "{check: parameters, at_most: 1000, points: 1}"
+    (tmp_path / "rubric.yaml").write_text(
+        f"title: t\nhidden: {{data: hidden.npz}}\npass_mark: 1\ncriteria: [{criteria}]\n"
+    )
+    strange = [os.fsdecode(os.fsencode(tmp_path) + name) for name in (b"/J\xfcrgen", b"/J\xf6rgen")]
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(3)])
+    for place in strange:
+        Path(place).mkdir()
+        model.save(Path(place) / "model.keras")
+    content = kerasexp.grade(*strange, rubric=tmp_path / "rubric.yaml", out=tmp_path / "grades")
+    assert content["passed"] == 2
+    assert [one["name"] for one in content["submissions"]] == ["J_rgen", "J_rgen-2"]
+    assert (tmp_path / "grades/submissions/J_rgen-2/grade.json").exists()
+    json.dumps(content, ensure_ascii=False).encode()
+
+
+def test_names_are_text_and_tell_the_submissions_apart():
+    paths = [Path(os.fsdecode(b"/x/" + name)) for name in (b"J\xfcrgen", b"J\xf6rgen", b"J_rgen", b"a/b\n", b"a/b")]
+    assert grading._names(paths) == ["J_rgen", "J_rgen-2", "J_rgen-3", "a/b_", "a/b"]
+    assert grading._names(paths[:1]) == ["J_rgen"]
+
+
+def test_only_a_result_of_the_process_itself_counts(tmp_path):
+    rubric = load_rubric(rubric_with(tmp_path, "{data: hidden.npz}"))
+    (tmp_path / "errors.txt").write_text("")
+    result = {"status": "graded", "kind": "model", "criteria": []}
+
+    def status(code: int, content: object) -> str:
+        files.write_json(tmp_path / "result.json", content)
+        return grading._evaluated(Ended("itself", code, 1.0, 1), tmp_path, rubric, "secret")["status"]
+
+    assert status(0, {**result, "word": "secret"}) == "graded"
+    assert status(1, {**result, "word": "secret"}) == "failed"
+    assert status(-6, {**result, "word": "secret"}) == "failed"
+    assert status(0, {**result, "word": "guess"}) == status(0, result) == status(0, [result]) == "failed"
+
+
+def test_a_bare_model_lacks_only_what_it_could_have_shown():
+    def lacks(check: str, verdict: str, kind: str) -> bool:
+        return grading._lacks({"check": check, "verdict": verdict, "must": True}, kind)
+
+    for check in ("experiment", "integrity", "epochs", "faults", "artifacts"):
+        assert not lacks(check, "not judged", "model")
+        assert lacks(check, "not judged", "run")
+    for check in ("metric", "parameters"):
+        assert lacks(check, "not judged", "model")
+        assert not lacks(check, "borderline", "model")
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(256, "8"), (2, "2"), (None, "1")])
+def test_many_cores_do_not_fill_the_memory_with_threads(monkeypatch, cores, threads):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    environment = grading._environment()
+    assert (environment["TF_NUM_INTRAOP_THREADS"], environment["TF_NUM_INTEROP_THREADS"]) == (threads, "2")

@@ -2,10 +2,12 @@
 
 import shutil
 
+import keras
 import numpy as np
 import pytest
 
 from kerasexp import files
+from kerasexp.models import parameter_count
 from kerasexp.models.saved import load_model
 from kerasexp.runs import Run
 from kerasexp.workflows.grade_integrity import disagreements
@@ -109,6 +111,58 @@ def test_another_model_than_was_trained(run, model):
     said = found(run, (other, card))
     assert "The weights of model.keras are not those of the saved state." in said
     assert "model.keras agrees with predictions.npz on" in said
+
+
+def test_another_network_that_keeps_some_of_the_weights(run, model):
+    honest, card = model
+    kept = honest.layers[-1] if honest.layers[-1].weights else honest.layers[-2]
+    image = keras.Input(honest.input_shape[1:])
+    x = keras.layers.Dense(kept.input.shape[-1], name="own")(keras.layers.Flatten()(image))
+    last = type(kept).from_config(kept.get_config())
+    other = keras.Model(image, keras.layers.Softmax()(last(x)))
+    last.set_weights(kept.get_weights())
+    run.update_manifest(parameters={"total": parameter_count(other)})
+    said = found(run, (other, card), data="nowhere.npz")
+    assert "model.keras is not the network cnn.kmnist_cnn that config.yaml describes" in said
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2, 3])
+def test_one_layer_of_another_model(run, model, layer):
+    other, card = load_model(run.path("model.keras"))
+    weighted = [one for one in other.layers if one.weights][layer]
+    weighted.set_weights([weight + 0.01 for weight in weighted.get_weights()])
+    said = found(run, (other, card), data="nowhere.npz")
+    assert "The weights of model.keras are not those of the saved state." in said
+    assert "The weights" not in found(run, model, data="nowhere.npz")
+
+
+def test_an_epoch_that_the_training_does_not_end_with(run, model):
+    honest, card = model
+    for epoch in (0, 1):
+        said = found(run, (honest, {**card, "epoch": epoch}), data="nowhere.npz")
+        assert f"model.keras says that it is of epoch {epoch}, the saved state has epoch 2." in said
+
+
+def test_the_best_epoch_s_weights(run):
+    honest, card = load_model(run.path("model.keras"))
+    replaced(run, "config.yaml", "\nweights: last", "\nweights: best")
+    position = next(run.path("state").glob("0*")) / "state.json"
+    content = files.read_json(position)
+    content["position"]["best_epoch"] = 1
+    files.write_json(position, content)
+    best = [weight + 1 for weight in honest.get_weights()]
+    files.write_npz(run.path("state/best-0-000001.npz"), **{str(i): weight for i, weight in enumerate(best)})
+    assert "The weights" not in found(run, (honest, card), data="nowhere.npz")  # the last, said to be the last
+    card = {**card, "epoch": 1}
+    assert "The weights of model.keras are not" in found(run, (honest, card), data="nowhere.npz")
+    honest.set_weights(best)
+    assert "The weights" not in found(run, (honest, card), data="nowhere.npz")
+
+
+@pytest.mark.slow
+def test_a_clustering_as_it_was_written_agrees(clustered_run):
+    data = clustered_run.experiment.data.name
+    assert found(clustered_run, load_model(clustered_run.path("model.keras")), data=data) == ""
 
 
 def test_another_version_may_digest_the_same_settings_otherwise(run, model):

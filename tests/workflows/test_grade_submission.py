@@ -1,15 +1,18 @@
 """Where a submission lies, and whether its model fits the hidden images."""
 
+import json
 import shutil
+import zipfile
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kerasexp.config.rubric import Rubric
 from kerasexp.errors import DataError
+from kerasexp.models.built_in import RefusedModel
 from kerasexp.models.saved import save_model
-from kerasexp.models.untrusted import RefusedModel
 from kerasexp.workflows.grade_submission import open_submission, probabilities_of
 
 layers = keras.layers
@@ -105,6 +108,57 @@ def test_a_wrong_shape_is_said(hidden, inputs, outputs, message):
     with pytest.raises(DataError) as error:
         right(keras.Model(images, [layers.Dense(units)(x) for units in outputs]), hidden)
     assert message in str(error.value)
+
+
+def test_a_layer_with_several_outputs(hidden):
+    image = keras.Input((8, 8, 1))
+    _, state, _ = layers.LSTM(4, return_state=True)(layers.Reshape((8, 8))(image))
+    found = probabilities_of(keras.Model(image, layers.Dense(3)(state)), None, hidden["x"], list("abc"), rubric())
+    assert found.shape == (6, 3)
+
+
+def test_what_fails_in_a_model_s_evaluation_is_a_reason(folder, hidden):
+    image = keras.Input((8, 8, 1))
+    x = keras.ops.reshape(keras.ops.reshape(image, (7, -1)), (-1, 64))  # six images are no seven rows
+    keras.Model(image, layers.Dense(3)(x)).save(folder / "model.keras")
+    problem = open_submission(folder, rubric(), hidden, 10**8).test_problem
+    assert problem.startswith("The model cannot be evaluated: ")
+
+
+def test_a_card_of_another_form_is_a_reason(folder, hidden):
+    (folder / "model.keras").unlink()
+    thresholds(keras.Input((8, 8, 1)), 255).save(folder / "model.keras")
+    with zipfile.ZipFile(folder / "model.keras", "a") as archive:
+        archive.writestr("kerasexp.json", json.dumps({"class_names": 5}))
+    assert "cannot be evaluated: TypeError" in open_submission(folder, rubric(), hidden, 10**8).test_problem
+
+
+def test_a_model_that_looks_at_the_images_beside_it(hidden):
+    model = thresholds(keras.Input((8, 8, 1)), 255)
+    mean = model.output * 0 + keras.ops.mean(model.output, axis=0, keepdims=True)
+    with pytest.raises(DataError, match="depends on the images beside it, or on chance: of 6 images, [2-6] get"):
+        right(keras.Model(model.input, mean), hidden)
+
+
+def test_nobody_knows_which_images_come_together():
+    seen = []
+
+    class Watching(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.supports_jit = False
+
+        def call(self, x):
+            tf.py_function(lambda images: seen.append(images.numpy()[:, 0, 0, 0]), [x], [])
+            return x
+
+    image = keras.Input((8, 8, 1))
+    x = np.broadcast_to(np.arange(200, dtype="uint8")[:, None, None, None], (200, 8, 8, 1))
+    model = keras.Model(image, layers.GlobalAveragePooling2D()(Watching()(image)) / 255)
+    found = probabilities_of(model, None, x, ["dark", "light"], rubric())
+    assert np.allclose(found[:, 1] * 255, np.arange(200), atol=0.01)  # in the order of the images again
+    assert len(seen[0]) == 100
+    assert set(seen[0]) != set(range(100)) != set(seen[1])
 
 
 def test_a_sequential_model(hidden):
