@@ -25,8 +25,8 @@ class Criterion(Frozen):
         check: its kind.
         title: its name in the results; empty: its kind.
         points: for meeting it.
-        must: a run that does not meet it gets no points at all. A bare model that cannot be judged by it loses only the
-            criterion's own points.
+        must: a run or model that does not meet it gets no points at all. A bare model is excused only from what a run
+            folder alone can tell; it loses the criterion's own points.
     """
 
     check: str
