@@ -222,7 +222,7 @@ def _several(claim: Claim, known: Sequence[Candidate]) -> StudyRow:
     )
     missing = [model for model, ones in able.items() if not ones]
     if missing:
-        return dataclasses.replace(row, reasons=(f"no comparable run of {', '.join(missing)}",))
+        return dataclasses.replace(row, reasons=(f"models without a comparable run: {', '.join(missing)}",))
     results = {model: [one.results for one in ones] for model, ones in able.items()}
     return dataclasses.replace(row, verdict=judge_several(claim, results))
 

@@ -124,7 +124,7 @@ def test_statements_about_several_models(rows: list[StudyRow]) -> None:
     assert control.verdict.provisional == "provisional: one seed"
     assert "kmnist_cnn + lr1 minus kmnist_cnn +6.00 pp" in control.verdict.reason
     missing = _statement(rows, "Augmentation helps the CNN")
-    assert missing.reasons == ("no comparable run of kmnist_cnn + augment10",)
+    assert missing.reasons == ("models without a comparable run: kmnist_cnn + augment10",)
     assert (missing.verdict, missing.status) == (None, "not comparable")
     unchecked = _statement(rows, "The filters of both")
     assert (unchecked.status, unchecked.reasons) == ("no check", ("no check decides this statement",))
