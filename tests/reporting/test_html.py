@@ -194,6 +194,7 @@ def test_every_figure_is_a_readable_png_on_white(trained_run):
         assert (pixels == 255).all(axis=-1).mean() > 0.02, name  # the paper between what is drawn
 
 
+@pytest.mark.slow
 def test_two_reports_of_one_run_are_equal(copied):
     first = write_report(copied).read_bytes()
     assert write_report(copied).read_bytes() == first

@@ -113,6 +113,7 @@ def test_killed_in_mid_epoch_and_resumed(tmp_path, uninterrupted):
     assert len(events(run)) == len(set(events(run))) == EPOCHS * 6
 
 
+@pytest.mark.slow
 def test_killed_before_the_first_save_starts_again_from_its_seed(tmp_path, uninterrupted):
     process = start(tmp_path)
     wait_for(lambda: list((tmp_path / "kmnist_cnn").glob("*/manifest.json")), process)
@@ -128,6 +129,7 @@ def test_a_complete_run_is_left_as_it_is(uninterrupted):
     assert uninterrupted.path("manifest.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_stopped_by_time_before_its_first_step_and_resumed(tmp_path, uninterrupted, capsys):
     run = kerasexp.train("kmnist_cnn", out=tmp_path, max_time=0.001, **ARGUMENTS)
     assert run.manifest["status"] == "stopped"

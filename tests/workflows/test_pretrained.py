@@ -122,6 +122,7 @@ def test_frozen_layers_are_the_pretrained_ones_and_not_in_the_state(staged_run, 
     assert not any(path.startswith(("Conv1/", "block_15_")) for path in kept)
 
 
+@pytest.mark.slow
 def test_a_staged_run_that_is_stopped_and_resumed_ends_the_same(place, staged_run):
     run = train(place, max_time=3.0)
     assert kerasexp.resume(run).manifest["status"] == "complete"
