@@ -59,8 +59,8 @@ def kerasexp(
 
     [bold]Examples[/]
 
-      [dim]# a first run: no download, a couple of minutes, a report at the end[/]
-      kerasexp train kmnist_cnn --augment 10 --recipe fast --data mnist5k
+      [dim]# a first run: no download, a few minutes, a report at the end[/]
+      kerasexp train kmnist_cnn --augment 10 --recipe fast --data mnist5k --epochs 6
 
       [dim]# what there is, and whether everything is in place[/]
       kerasexp list
@@ -134,6 +134,6 @@ def _usage_message(error: typer.TyperException) -> str:
 
 
 def _reader_has_gone() -> int:
-    """Quiet after `kerasexp list | head -1`: what is still to be written is dropped."""
+    """Quiet after `kerasexp list | head -1`: the work is done, and what is still to be written is dropped."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return 1
+    return 0

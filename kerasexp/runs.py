@@ -192,11 +192,12 @@ def open_run(path: str | Path) -> Run:
     """
     run = Run(Path(path))
     if not run.folder.is_dir():
-        raise DataError(
-            f"{path} is no run folder: there is no such folder. Expected e.g. runs/kmnist_cnn/20260101T000000-abc123."
-        )
+        what = "it is a file" if run.folder.exists() else "there is no such folder"
+        raise DataError(f"{path} is no run folder: {what}. Expected e.g. runs/kmnist_cnn/20260101T000000-abc123.")
     if not run.path("manifest.json").is_file():
-        raise DataError(f"{path} is no run folder: manifest.json is missing.")
+        runs = sorted(found.parent for found in run.folder.glob("*/manifest.json"))
+        there = f" It holds {len(runs)} of them; the newest is {runs[-1]}." if runs else ""
+        raise DataError(f"{path} is no run folder: manifest.json is missing.{there}")
     manifest = run.manifest
     found = manifest.get("format")
     if found != FORMAT:

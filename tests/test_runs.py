@@ -121,3 +121,13 @@ def test_a_run_folder_that_cannot_be_written_to_is_refused(run):
     run.path("lock").mkdir()  # stands for a read-only folder, which does not stop root
     with pytest.raises(DataError, match="cannot be written to"), run.locked():
         pass
+
+
+def test_a_folder_of_runs_names_the_newest(tmp_path):
+    for name in ("20260101T000000-aaaaaa", "20260102T000000-bbbbbb"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text("{}")
+    with pytest.raises(DataError, match=r"It holds 2 of them; the newest is .*20260102T000000-bbbbbb\.$"):
+        open_run(tmp_path)
+    with pytest.raises(DataError, match="it is a file"):
+        open_run(tmp_path / "20260101T000000-aaaaaa" / "manifest.json")

@@ -96,8 +96,8 @@ def train(
 
     [bold]Examples[/]
 
-      [dim]# no download, a couple of minutes[/]
-      kerasexp train kmnist_cnn --augment 10 --recipe fast --data mnist5k
+      [dim]# no download, a few minutes[/]
+      kerasexp train kmnist_cnn --augment 10 --recipe fast --data mnist5k --epochs 6
 
       [dim]# real KMNIST; then as the study did it, for half an hour[/]
       kerasexp train kmnist_cnn --recipe fast

@@ -175,7 +175,8 @@ def _fetch(entry: Entry, data_dir: Path, offline: bool) -> None:
     """Downloads with TFDS, or says which files to put where."""
     try:
         if offline and (tfds.missing_files(entry, data_dir) or entry.tfds is None):
-            raise DataError("offline, so the network was not used")
+            how = f"; kerasexp data get {entry.name} fetches it" if entry.tfds else ""
+            raise DataError(f"the network was not used{how}")
         if entry.tfds is None:
             raise DataError("TensorFlow Datasets does not have it")
         tfds.download(entry, data_dir)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections import deque
@@ -257,12 +258,29 @@ class LiveProgress(PlainProgress):
         self.live.stop()
 
 
+class _Output:
+    """Standard error; where its reader or terminal has gone, what cannot be written is dropped and the work goes on."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
+
+
 def console_progress() -> Progress:
     """Progress on standard error: live where it is a terminal, plain lines where it is not."""
-    console = Console(stderr=True)
+    output: Any = _Output()
+    console = Console(file=output)
     if sys.stderr.isatty() and not console.is_dumb_terminal:
         return LiveProgress(console)
-    return PlainProgress()
+    return PlainProgress(output)
 
 
 def say_difference(run: Run, progress: Progress, difference: str) -> None:

@@ -20,6 +20,7 @@ from kerasexp.models.saved import save_model
 from kerasexp.reporting.html import write_report
 from kerasexp.runs import Run
 from kerasexp.training.devices import Devices
+from kerasexp.training.interruption import as_keyboard_interrupt
 from kerasexp.training.progress import Progress
 from kerasexp.training.stages import freeze
 from kerasexp.training.trainer import Outcome, train
@@ -74,15 +75,22 @@ def execute(
             run.update_manifest(status="stopped", finished=_now())
             progress.note("The time was up before the first step: there is nothing to evaluate yet.")
             return
-        progress.finished("Evaluating" if evaluated else "Saving the model")
-        _save_models(run, experiment, dataset, outcome)
-        if evaluated:
-            evaluate_run(run, experiment, dataset, progress.note)
-            progress.note("Writing the report")
-        run.update_manifest(status=outcome.status, finished=_now())
+        try:
+            with as_keyboard_interrupt():
+                progress.finished("Evaluating" if evaluated else "Saving the model")
+                _save_models(run, experiment, dataset, outcome)
+                if evaluated:
+                    evaluate_run(run, experiment, dataset, progress.note)
+                    progress.note("Writing the report")
+                run.update_manifest(status=outcome.status, finished=_now())
+                if evaluated:
+                    write_report(run)
+        except KeyboardInterrupt:
+            run.update_manifest(status="interrupted")
+            raise Interrupted(
+                f"Interrupted after the training, which is saved. What is missing makes: kerasexp resume {run}"
+            ) from None
         run.log(outcome.status)
-        if evaluated:
-            write_report(run)
 
 
 def _now() -> str:

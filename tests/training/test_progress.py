@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import sys
 
 import pytest
 from rich.console import Console
@@ -250,3 +252,15 @@ def test_without_a_terminal_the_lines_are_plain(capsys):
 )
 def test_durations_are_in_human_form(seconds, text):
     assert duration(seconds) == text
+
+
+def test_progress_that_nobody_reads_any_more_ends_no_training(monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", buffering=1) as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        progress = console_progress()
+        progress.note("epoch 1/2")
+        progress.note("epoch 2/2")
+        monkeypatch.undo()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), writer)  # what the file still holds can be written as it closes

@@ -141,7 +141,10 @@ def test_stopped_by_time_before_its_first_step_and_resumed(tmp_path, uninterrupt
     assert_equal_runs(run, uninterrupted)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+SLOWER = [pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGINT, signal.SIGHUP)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, *SLOWER])
 def test_a_signal_saves_and_exits_with_130(tmp_path, number):
     process = start(tmp_path)
     wait_for(lambda: (p := position(tmp_path)) and p.epoch >= 1, process)
@@ -151,6 +154,23 @@ def test_a_signal_saves_and_exits_with_130(tmp_path, number):
     assert "kerasexp resume" in errors.splitlines()[-1]
     assert "Traceback" not in errors
     assert the_run(tmp_path).manifest["status"] == "interrupted"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_the_evaluation_says_how_to_go_on(tmp_path, number, uninterrupted):
+    process = start(tmp_path)
+    for line in process.stderr:
+        if line.startswith("Evaluating"):
+            break
+    process.send_signal(number)
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert "kerasexp resume" in errors.splitlines()[-1]
+    run = the_run(tmp_path)
+    assert run.manifest["status"] == "interrupted"
+    kerasexp.resume(run)
+    assert_equal_runs(run, uninterrupted)
 
 
 @pytest.mark.slow

@@ -80,7 +80,7 @@ def test_check_of_real_originals(data_dir):
 
 
 def test_check_never_fetches(tmp_path):
-    with pytest.raises(DataError, match="offline, so the network was not used"):
+    with pytest.raises(DataError, match=r"the network was not used; kerasexp data get kmnist fetches it\."):
         check_data("kmnist", tmp_path)
 
 
