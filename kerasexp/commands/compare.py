@@ -116,7 +116,12 @@ def _show(content: dict[str, Any]) -> None:
         numbers = [str(number) for number in range(1, len(rows) + 1)]
         settings = [[row["setting"], *map(_value, row["values"])] for row in content["settings"]]
         print_table(["what differs", *numbers], settings)
-    print(f"\n{content['conclusion']}")
+    print()
+    for row in content["runs"]:
+        if row["status"] != "complete":
+            after = f"{row['epochs']:,} epoch{'s'[: row['epochs'] != 1]}"
+            print(f"{row['label']} was {row['status']} after {after}: its numbers are not those of the whole training.")
+    print(content["conclusion"])
     print(content["page"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kerasexp.runs import Run
 
-NAME = 40  # characters of a name that is never broken
+GAP = 3  # characters between two columns
+SHORT = 12  # characters of a word, such as a number, that is broken last
+WORD = re.compile(r"^\s*\S+|\S+")  # an indented one with its indentation
 
 
 def print_json(content: Any) -> None:
@@ -19,23 +22,41 @@ def print_json(content: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Prints a table; in a file or pipe no line is broken. Columns of numbers are aligned to the right."""
+    """Prints a table. Columns of numbers are aligned to the right.
+
+    In a terminal cells are broken so that the table fits: between words, where that is not enough within long words,
+    and only then within names in the first column. In a file or pipe no line is broken.
+    """
     from rich import box
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
 
     rows = [[str(cell) for cell in row] for row in rows]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    texts = [[column, *(row[number] for row in rows)] for number, column in enumerate(columns)]
+    widths = [max(1, *map(cell_len, of_column)) for of_column in texts]
+    if sys.stdout.isatty():
+        words = [[cell_len(word) for text in of_column for word in WORD.findall(text)] for of_column in texts]
+        least = [max(of_column, default=0) for of_column in words]
+        widths = _narrowed(widths, least, Console().width - GAP * (len(columns) - 1))
     for number, column in enumerate(columns):
         cells = [row[number] for row in rows if row[number]]
         numbers = bool(cells) and all(cell.replace(",", "").replace(".", "").isdigit() for cell in cells)
-        # a name in the first column stays whole, so that it can be copied
-        whole = min(NAME, max(map(len, [column, *cells]))) if number == 0 else None
-        table.add_column(column, justify="right" if numbers else "left", overflow="fold", min_width=whole)
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold", width=widths[number])
     for row in rows:
         table.add_row(*row)
-    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 1000)
-    console.print(table)
+    Console(markup=False, highlight=False, width=sum(widths) + GAP * (len(widths) - 1)).print(table)
+
+
+def _narrowed(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """The widths of columns that fit into `room`; `least` is the longest word of each."""
+    narrowed = list(widths)
+    short = [least[0], *(min(SHORT, width) for width in least[1:])]
+    for floor in (least, short, [1] * len(widths)):
+        while sum(narrowed) > room and (wider := [n for n, width in enumerate(narrowed) if width > floor[n]]):
+            narrowed[max(wider, key=narrowed.__getitem__)] -= 1
+    return narrowed
 
 
 def summary(run: Run) -> dict[str, Any]:

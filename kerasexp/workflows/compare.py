@@ -24,6 +24,7 @@ def compare(
     """Sets runs of any experiments side by side and writes one page about them.
 
     Runs of equal settings with different seeds are one entry of the tables: their mean, its interval, their spread.
+    There a seed counts once: a run that repeats one is left out.
 
     Args:
         *runs: two or more run folders, or folders of an experiment such as `runs/kmnist_cnn`, which stand for their
@@ -48,8 +49,9 @@ def compare(
           the same in words.
         * `changes`: test images that the entry of the highest accuracy gets right and another one wrong, and the other
           way round: `right` and `wrong` (labels), `count`, and the first `images`.
-        * `best` (a label, or None where no entry is better than all others), `conclusion` in words, `pictures_missing`
-          (why images of `changes` are not shown, empty if all are), and `page`, the path of `compare.html`.
+        * `best` (a label, or None where no entry is better than all others), `left_out` (which runs and why, a sentence
+          for each), `conclusion` in words, those sentences too, `pictures_missing` (why images of `changes` are not
+          shown, empty if all are), and `page`, the path of `compare.html`.
 
     Raises:
         UsageError: for fewer than two runs, or one given twice.
@@ -82,7 +84,7 @@ def compared(
         DataError: if a run is missing, damaged or not evaluated yet.
     """
     from kerasexp.workflows.changed_images import changed
-    from kerasexp.workflows.groups import differing_settings, find_runs_of, groups_of, labels_of
+    from kerasexp.workflows.groups import differing_settings, find_runs_of, groups_of, labels_of, left_out_of
     from kerasexp.workflows.side_by_side import entry_of, predictions_of, row_of
 
     found = [one for run in runs for one in ([run] if isinstance(run, Run) else find_runs_of(run))]
@@ -95,6 +97,7 @@ def compared(
     environment.start_tensorflow("float32")
     try:
         groups = groups_of(found)
+        left_out = left_out_of(groups, found)
         names = labels_of(groups)
         rows = [
             [row_of(run, _label(run, group, name)) for run in group] for group, name in zip(groups, names, strict=True)
@@ -111,7 +114,7 @@ def compared(
         "runs": [row for of_group in rows for row in of_group],
         "entries": entries,
         "settings": settings,
-        **_conclusions(entries, results),
+        **_conclusions(entries, results, left_out),
         "changes": changes,
         "pictures_missing": missing,
     }
@@ -122,7 +125,9 @@ def _label(run: Run, group: Sequence[Run], name: str) -> str:
     return f"{name.removesuffix(f', {len(group)} seeds')}, seed {run.experiment.seed}" if len(group) > 1 else name
 
 
-def _conclusions(entries: Sequence[Mapping[str, Any]], results: Sequence[Predictions]) -> dict[str, Any]:
+def _conclusions(
+    entries: Sequence[Mapping[str, Any]], results: Sequence[Predictions], left_out: Sequence[str]
+) -> dict[str, Any]:
     """What may be said of the test accuracies."""
     from kerasexp.evaluation.comparison import differences, winner
 
@@ -133,7 +138,8 @@ def _conclusions(entries: Sequence[Mapping[str, Any]], results: Sequence[Predict
     return {
         "pairs": listed,
         "best": None if best is None else names[best],
-        "conclusion": _conclusion(entries, listed, best),
+        "left_out": list(left_out),
+        "conclusion": " ".join([_conclusion(entries, listed, best), *left_out]),
     }
 
 

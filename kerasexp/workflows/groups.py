@@ -52,16 +52,28 @@ def _apart_from_seed(run: Run) -> str:
 def groups_of(runs: Sequence[Run]) -> list[list[Run]]:
     """The runs in their order, those of the same settings with different seeds together.
 
-    Runs that share their seed too are no sample of seeds: they stay alone.
+    A seed counts once in a group: a run that repeats one is left out. Runs that all share their seed stay alone.
     """
     found: dict[str, list[Run]] = {}
     for run in runs:
         found.setdefault(_apart_from_seed(run), []).append(run)
     groups: list[list[Run]] = []
     for together in found.values():
-        seeds = {run.manifest["seed"] for run in together}
-        groups += [together] if len(seeds) == len(together) else [[run] for run in together]
+        of_seed: dict[int, Run] = {}
+        for run in together:
+            of_seed.setdefault(run.manifest["seed"], run)
+        groups += [list(of_seed.values())] if len(of_seed) > 1 else [[run] for run in together]
     return sorted(groups, key=lambda group: runs.index(group[0]))
+
+
+def left_out_of(groups: Sequence[Sequence[Run]], runs: Sequence[Run]) -> list[str]:
+    """Which of the runs are in no group and whose seed they repeat, a sentence for each."""
+    kept = {(_apart_from_seed(run), run.manifest["seed"]): run for group in groups for run in group}
+    left_out = [run for run in runs if not any(run in group for group in groups)]
+    return [
+        f"{run} is left out: it repeats {kept[_apart_from_seed(run), seed]} with the same seed {seed}."
+        for run, seed in ((run, run.manifest["seed"]) for run in left_out)
+    ]
 
 
 def labels_of(groups: Sequence[Sequence[Run]]) -> list[str]:

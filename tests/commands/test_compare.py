@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from kerasexp.runs import Run
+
 
 @pytest.fixture
 def other(run_folder, tmp_path):
@@ -21,6 +23,14 @@ def test_tables_that_fit_a_hundred_columns(kerasexp, run_folder, other, tmp_path
     assert lines[-1] == str(tmp_path / "page" / "compare.html")
     for words in ("accuracy (95 % interval)", "macro F1", "test loss", "best (epoch)", "per epoch", "trainable"):
         assert words in answer.out
+
+
+def test_a_stopped_run_says_so(kerasexp, run_folder, other, tmp_path):
+    Run(other).update_manifest(status="stopped", epochs_run=1)
+    answer = kerasexp("compare", run_folder, other, "--out", tmp_path / "page")
+    said = [line for line in answer.out.splitlines() if " was stopped " in line]
+    assert len(said) == 1, answer.err
+    assert said[0].endswith(" was stopped after 1 epoch: its numbers are not those of the whole training.")
 
 
 def test_json_is_the_content_of_compare_json(kerasexp, run_folder, other, tmp_path):

@@ -160,6 +160,16 @@ def test_one_group_alone_has_no_winner(copy_of):
     assert content["conclusion"].startswith("One group: 2 seeds of equal settings have a mean test accuracy of 95.50%")
 
 
+def test_a_run_that_repeats_a_seed_is_left_out_of_its_group(copy_of):
+    runs = [copy_of("a", wrong=90, seed=1), copy_of("b", wrong=10, seed=2), copy_of("c", wrong=90, seed=1)]
+    groups, content, _ = compared(*runs)
+    assert groups == [runs[:2]]
+    assert content["best"] is None
+    assert content["left_out"] == [f"{runs[2]} is left out: it repeats {runs[0]} with the same seed 1."]
+    assert content["conclusion"].startswith("One group: 2 seeds of equal settings")
+    assert content["conclusion"].endswith(content["left_out"][0])
+
+
 def test_an_image_that_half_of_a_group_gets_right_shows_the_mistake_of_the_others(copy_of):
     alone = copy_of("a", wrong=10, learning_rate=0.5)
     group = [copy_of(f"s{seed}", wrong=wrong, seed=seed) for seed, wrong in ((1, 10), (2, 20))]
@@ -336,9 +346,9 @@ def test_an_experiments_folder_is_the_whole_group_of_its_newest_run(copy_of):
 
 def test_names_tell_runs_apart(copy_of):
     runs = [copy_of("x00000a"), copy_of("x00000b"), copy_of("x00000c", seed=3)]
-    groups = groups_of(runs)
-    assert groups == [[run] for run in runs]  # two share their seed: no sample of seeds
-    assert labels_of(groups) == ["kmnist_cnn seed 42 00000a", "kmnist_cnn seed 42 00000b", "kmnist_cnn seed 3"]
+    assert groups_of(runs[:2]) == [runs[:1], runs[1:2]]  # they share their seed: no sample of seeds
+    alone = [[run] for run in runs]
+    assert labels_of(alone) == ["kmnist_cnn seed 42 00000a", "kmnist_cnn seed 42 00000b", "kmnist_cnn seed 3"]
     assert groups_of(runs[1:]) == [runs[1:]]
     assert labels_of(groups_of(runs[1:])) == ["kmnist_cnn, 2 seeds"]
 
