@@ -53,7 +53,7 @@ def _page(run: Run) -> str:
 
     experiment, manifest = run.experiment, run.manifest
     metrics = run.metrics
-    history = _history(run)
+    history = _history(run, manifest["epochs_run"])
     network, _ = load_model(run.path("model.keras"))
     table = metrics["weights"][metrics["table_weights"]]
     rows = published.rows(run)
@@ -119,11 +119,17 @@ def _classification(
     }
 
 
-def _history(run: Run) -> dict[str, list[float]]:
+def _history(run: Run, epochs: int) -> dict[str, list[float]]:
     """The columns of `history.csv` by name; none if no epoch was finished."""
     from kerasexp.training.callbacks import read_history
 
-    rows = read_history(run.path("history.csv"))
+    path = run.path("history.csv")
+    rows = read_history(path)
+    if len(rows) < epochs:
+        raise DataError(
+            f"{path} has {len(rows)} of {epochs} epochs: the run folder is damaged. Restore the file, or start the run "
+            "again."
+        )
     return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
 
 

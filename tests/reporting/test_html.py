@@ -369,6 +369,13 @@ def test_run_that_was_not_evaluated(copied):
         write_report(copied)
 
 
+def test_a_history_that_was_cut_is_no_history_of_the_run(copied):
+    history = copied.path("history.csv")
+    history.write_text(history.read_text()[:-5])
+    with pytest.raises(DataError, match=r"history\.csv has 1 of 2 epochs"):
+        write_report(copied)
+
+
 def test_damaged_run(copied):
     change(copied, "manifest.json", lambda manifest: manifest.pop("parameters"))
     with pytest.raises(DataError, match="damaged.*parameters"):
