@@ -102,12 +102,14 @@ def _classification(
     test = metrics["weights"][metrics["table_weights"]]["test"]
     images = files.read_npz(run.path("images.npz"))
     gallery = _mistakes(images, files.read_npz(run.path("predictions.npz")), class_names)
-    if history:
+    solved = all(stage.is_solved for stage in experiment.training_stages)
+    if history and not solved:
         _draw_curves(pictures, history, experiment, manifest)
     _draw_scores(pictures, test, class_names)
     _draw_images(pictures, images, manifest["data"], class_names, gallery)
     return {
-        "best": _best_validation(history),
+        "solved": solved,
+        "best": None if solved else _best_validation(history),
         "gallery": gallery,
         "augmented": _augmentation(experiment.augmentation),
         "duplicates": _duplicates(images, metrics),

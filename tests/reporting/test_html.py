@@ -247,6 +247,15 @@ def test_report_of_a_run_that_was_stopped_early(copied, epochs):
     assert copied.path("figures", "loss.png").exists() == (epochs == 1)
 
 
+def test_a_training_that_was_solved_has_no_curves(copied):
+    svm = load_experiment("beans_vgg16_svm", "fast", changes={"data": {"name": "mnist5k"}})
+    copied.path("config.yaml").write_text(experiment_to_yaml(svm), encoding="utf-8")
+    page = Page(write_report(copied))
+    assert "Solved by scikit-learn in one step: there are no curves. Scores after the training" in page.cells()
+    assert "images per second" not in page.words()
+    assert {"loss", "accuracy", "learning_rate"}.isdisjoint(path.stem for path in copied.path("figures").iterdir())
+
+
 def test_fully_connected_network_shows_its_weights_as_pictures(copied):
     from kerasexp.models.dense import kmnist_fcnn
     from kerasexp.models.saved import save_model
