@@ -45,8 +45,9 @@ def comparable(experiment: Experiment, manifest: Mapping[str, Any], claim: Claim
         return _data(experiment, manifest, claim)
     claimed = _claimed(claim)
     reasons = [*_recipe(experiment, claim, claimed), *_data(experiment, manifest, claim)]
+    reasons += _weights(experiment, manifest, claimed)
     if experiment.recipe == claimed.recipe:
-        reasons += [*_weights(experiment, manifest, claimed), *_precision(experiment, manifest, claimed)]
+        reasons += _precision(experiment, manifest, claimed)
         reasons += _length(experiment, manifest, claim, claimed)
         if about_maps(claim):
             reasons += _differences(_maps(experiment), _maps(claimed))

@@ -80,6 +80,7 @@ class Beside:
     Attributes:
         reasons: why the run as a whole is not comparable; empty if it is.
         tally: how many claims got which verdict.
+        given: which of the reproduced ones no training decides, in a sentence; empty if there is none.
         headline: the numbers of the whole run and the statements.
         others: numbers of the training's course and of the data, table by table.
         matrices: published confusion matrices.
@@ -91,6 +92,7 @@ class Beside:
 
     reasons: tuple[str, ...]
     tally: dict[str, int]
+    given: str
     headline: tuple[Line, ...]
     others: tuple[Group, ...]
     matrices: tuple[Matrix, ...]
@@ -121,6 +123,7 @@ def beside(rows: Sequence[Row], class_names: Sequence[str]) -> Beside:
     return Beside(
         reasons=tuple(dict.fromkeys(whole)),
         tally={verdict: count for verdict in SYMBOLS if (count := sum(_verdict(row) == verdict for row in rows))},
+        given=given_words([row.claim.scope for row in rows if _verdict(row) == "reproduced"]),
         headline=tuple(_line(row, notes) for row in headline),
         others=_groups(others, notes),
         matrices=_matrices(cells, class_names, notes),
@@ -129,6 +132,20 @@ def beside(rows: Sequence[Row], class_names: Sequence[str]) -> Beside:
         notes=notes,
         remarks=tuple(dict.fromkeys(remark for row in rows for remark in row.remarks)),
     )
+
+
+def given_words(scopes: Sequence[str]) -> str:
+    """How many of the reproduced claims are counts that no training decides, in a sentence; empty if there is none.
+
+    Args:
+        scopes: of the reproduced claims.
+    """
+    given = sum(scope in ("data", "network") for scope in scopes)
+    if not given:
+        return ""
+    counts, them = ("are counts of images and", "them") if given > 1 else ("is a count of images or", "it")
+    reproduced = f"{given:,} of the {len(scopes):,} reproduced {counts} parameters"
+    return f"{reproduced}: the data and the network decide {them}, no training."
 
 
 def _notes(rows: Sequence[Row]) -> tuple[str, ...]:

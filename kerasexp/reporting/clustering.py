@@ -225,14 +225,17 @@ def _draw_images(
         clusters.reconstructions(arrays["original_images"], arrays["reconstructed_images"]),
         "Images in the upper row, below them what the decoder makes of their embeddings.",
     )
-    captions = [str(cluster) for cluster in range(found["clusters"])]
-    if found["labelled"]:
-        captions = [
-            f"{cluster} → {'–' if label is None else class_names[label]}"
-            for cluster, label in enumerate(found["mapping"])
-        ]
     text = "What the decoder makes of each cluster's representative."
+    captions = _names(found, class_names)
     pictures.add("representatives", clusters.representatives(arrays["representative_images"], captions), text)
+
+
+def _names(found: Mapping[str, Any], class_names: Sequence[str]) -> list[str]:
+    """The number of each cluster, with labels also what it is taken for."""
+    if not found["labelled"]:
+        return [str(cluster) for cluster in range(found["clusters"])]
+    labels = ["–" if label is None else class_names[label] for label in found["mapping"]]
+    return [f"{cluster} → {label}" for cluster, label in enumerate(labels)]
 
 
 def _draw_map(
@@ -250,5 +253,8 @@ def _draw_map(
     else:
         colours = predictions["clusters"][place]
         names = [f"cluster {cluster}" for cluster in range(found["clusters"])]
-    drawn = embedding.embedding(arrays["map_points"], colours, names, marks=arrays["map_representatives"])
+    marked = _names(found, class_names)
+    drawn = embedding.embedding(
+        arrays["map_points"], colours, names, marks=arrays["map_representatives"], mark_names=marked
+    )
     pictures.add("map", drawn, f"Map of {len(place):,} embedded images with the numbered representatives.")

@@ -53,7 +53,7 @@ def _page(run: Run) -> str:
 
     experiment, manifest = run.experiment, run.manifest
     metrics = run.metrics
-    history = _history(run)
+    history = _history(run, manifest["epochs_run"])
     network, _ = load_model(run.path("model.keras"))
     table = metrics["weights"][metrics["table_weights"]]
     rows = published.rows(run)
@@ -102,12 +102,14 @@ def _classification(
     test = metrics["weights"][metrics["table_weights"]]["test"]
     images = files.read_npz(run.path("images.npz"))
     gallery = _mistakes(images, files.read_npz(run.path("predictions.npz")), class_names)
-    if history:
+    solved = all(stage.is_solved for stage in experiment.training_stages)
+    if history and not solved:
         _draw_curves(pictures, history, experiment, manifest)
     _draw_scores(pictures, test, class_names)
     _draw_images(pictures, images, manifest["data"], class_names, gallery)
     return {
-        "best": _best_validation(history),
+        "solved": solved,
+        "best": None if solved else _best_validation(history),
         "gallery": gallery,
         "augmented": _augmentation(experiment.augmentation),
         "duplicates": _duplicates(images, metrics),
@@ -119,11 +121,17 @@ def _classification(
     }
 
 
-def _history(run: Run) -> dict[str, list[float]]:
+def _history(run: Run, epochs: int) -> dict[str, list[float]]:
     """The columns of `history.csv` by name; none if no epoch was finished."""
     from kerasexp.training.callbacks import read_history
 
-    rows = read_history(run.path("history.csv"))
+    path = run.path("history.csv")
+    rows = read_history(path)
+    if len(rows) < epochs:
+        raise DataError(
+            f"{path} has {len(rows)} of {epochs} epochs: the run folder is damaged. Restore the file, or start the run "
+            "again."
+        )
     return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
 
 

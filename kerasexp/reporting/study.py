@@ -16,7 +16,7 @@ from kerasexp.published.answers import Answer, answers
 from kerasexp.published.claims import source, title
 from kerasexp.published.tables import STATUSES, Candidate, StudyRow, candidates, rows_about, rows_of, tally
 from kerasexp.published.words import metric_words
-from kerasexp.reporting.beside import SYMBOLS, interval_words, value_words
+from kerasexp.reporting.beside import SYMBOLS, given_words, interval_words, value_words
 from kerasexp.reporting.page import templates
 from kerasexp.runs import Run
 
@@ -161,15 +161,11 @@ def write_study(
 def behind_the_tally(rows: Sequence[StudyRow]) -> list[str]:
     """What a reader of the numbers of verdicts should know of them, in sentences; none where there is nothing."""
     reproduced = [row.claim.scope for row in rows if row.status == "reproduced"]
-    given = sum(scope in ("data", "network") for scope in reproduced)
     few = _provisional(rows)
-    sentences = []
-    if given:
-        counts = f"{given:,} of the {len(reproduced):,} reproduced {'are counts' if given > 1 else 'is a count'}"
-        sentences.append(f"{counts} of images and parameters: the data and the network decide them, no training.")
+    sentences = [given_words(reproduced)]
     if few:
         sentences.append(f"{few:,} verdict{'s are' if few > 1 else ' is'} provisional: of one or two seeds.")
-    return sentences
+    return [sentence for sentence in sentences if sentence]
 
 
 def row_json(row: StudyRow) -> dict[str, Any]:

@@ -261,6 +261,21 @@ def test_the_training_must_start_from_the_studys_weights(
     assert comparable(_pretrained(**ours), manifest, published_claim("parameters.total")) == ()
 
 
+@pytest.mark.parametrize(
+    ("overrides", "origin", "reason"),
+    [
+        (["pretrained.vgg16=random"], {}, "random weights instead of ImageNet"),
+        ([], {"origin": "unknown"}, "weights of unknown origin instead of ImageNet"),
+    ],
+)
+def test_other_weights_are_a_reason_in_another_recipe_too(overrides: list[str], origin: dict, reason: str) -> None:
+    experiment = load_experiment("avp_svm", "fast", overrides=overrides)
+    counts = {"train": [347, 347], "test": [100, 100]}
+    manifest = whole_manifest(data={"name": "alien_vs_predator", "counts": counts}, pretrained={"vgg16": origin})
+    reasons = comparable(experiment, manifest, published_claim("test.accuracy", "avp_svm"))
+    assert reasons == ("the recipe fast instead of published", reason)
+
+
 def test_only_claims_about_maps_need_the_same_maps() -> None:
     experiment = load_experiment("mnist_simplecnn")
     assert experiment.embedding is not None

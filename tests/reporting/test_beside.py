@@ -54,6 +54,19 @@ def test_verdicts_keep_their_own_reason_and_share_a_common_one():
     assert shown.tally == {"reproduced": 1, "cannot tell": 2}
 
 
+def test_counts_that_no_training_decides_are_counted_apart():
+    given = Verdict("reproduced", "equal", 0.0)
+    rows = [
+        Row(claim("parameters.total", 9.0, unit="count", scope="network"), 9.0, None, 9.0, None, given),
+        Row(claim("data.train.images", 9.0, unit="count", scope="data"), 9.0, None, 9.0, None, given),
+        Row(claim("history.val_accuracy@12", scope="epoch"), 0.9, None, 0.9, None, given),
+        refused("test.accuracy", "another recipe"),
+    ]
+    told = "2 of the 3 reproduced are counts of images and parameters: the data and the network decide them"
+    assert beside(rows, []).given == f"{told}, no training."
+    assert beside(rows[2:], []).given == ""
+
+
 def test_an_interval_of_two_equal_words_is_none():
     epochs = claim("epochs_run", 40, unit="epochs")
     assert interval_words(epochs, (40.0, 40.0)) == interval_words(epochs, (39.9, 40.1)) == ""

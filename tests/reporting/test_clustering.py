@@ -89,6 +89,14 @@ def test_shows_the_numbers_mapped_and_raw(page, clustered_run) -> None:
     assert "Left out: autoencoder, UMAP" in words
 
 
+def test_numbers_of_clusters_are_not_taken_for_classes(page, clustered_run) -> None:
+    mapping = files.read_json(clustered_run.path("metrics.json"))["clustering"]["mapping"]
+    words = " ".join(re.sub("<[^>]+>", " ", page).split())
+    assert "by the number of their cluster, which is no class" in words
+    assert f"0 → {'–' if mapping[0] is None else mapping[0]}" in page.partition('id="figure-map"')[2]
+    assert "before the joint training after the training" in words
+
+
 def test_every_figure_is_in_the_page_and_in_the_folder(page, clustered_run) -> None:
     drawn = {path.stem for path in clustered_run.path("figures").glob("*.png")}
     assert drawn == {

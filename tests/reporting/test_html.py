@@ -178,6 +178,8 @@ def test_says_why_it_is_not_comparable(page):
     words = page.words()
     assert "Not comparable with the published numbers" in words
     assert words.count("other data: mnist5k instead of kmnist") == 2  # in the banner and in the notes, on no row
+    assert "what the whole training decides stands beside ours without a verdict" in words
+    assert "reproduced is a count of images or parameters" in words  # which do stand with one
     assert "88.72 %" in words  # the published accuracy of the bare experiment stands beside ours all the same
 
 
@@ -243,6 +245,15 @@ def test_report_of_a_run_that_was_stopped_early(copied, epochs):
     assert f"Stopped early after {epochs} epoch" in page.words()
     assert ("No epoch was finished" in page.words()) == (epochs == 0)
     assert copied.path("figures", "loss.png").exists() == (epochs == 1)
+
+
+def test_a_training_that_was_solved_has_no_curves(copied):
+    svm = load_experiment("beans_vgg16_svm", "fast", changes={"data": {"name": "mnist5k"}})
+    copied.path("config.yaml").write_text(experiment_to_yaml(svm), encoding="utf-8")
+    page = Page(write_report(copied))
+    assert "Solved by scikit-learn in one step: there are no curves. Scores after the training" in page.cells()
+    assert "images per second" not in page.words()
+    assert {"loss", "accuracy", "learning_rate"}.isdisjoint(path.stem for path in copied.path("figures").iterdir())
 
 
 def test_fully_connected_network_shows_its_weights_as_pictures(copied):
@@ -364,6 +375,13 @@ def test_run_without_mistakes(copied):
 def test_run_that_was_not_evaluated(copied):
     copied.path("metrics.json").unlink()
     with pytest.raises(DataError, match="never evaluated.*kerasexp resume"):
+        write_report(copied)
+
+
+def test_a_history_that_was_cut_is_no_history_of_the_run(copied):
+    history = copied.path("history.csv")
+    history.write_text(history.read_text()[:-5])
+    with pytest.raises(DataError, match=r"history\.csv has 1 of 2 epochs"):
         write_report(copied)
 
 

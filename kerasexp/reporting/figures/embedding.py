@@ -25,6 +25,7 @@ def embedding(
     class_names: Sequence[str],
     line: Mapping[str, Any] | None = None,
     marks: np.ndarray | None = None,
+    mark_names: Sequence[str] = (),
 ) -> Figure:
     """A map of images, a point for each in the colour of its class, and each class's name in its middle.
 
@@ -33,7 +34,8 @@ def embedding(
         true: int64 `[n]`, labels.
         class_names: one per label.
         line: `weights` and `bias` of a separating line, if there is one.
-        marks: float `[m, 2]`, numbered from 0 (cluster representatives); the classes are then named in the legend only.
+        marks: float `[m, 2]`, cluster representatives; the classes are then named in the legend only.
+        mark_names: one per mark.
     """
     named = len(class_names) <= MOST_NAMED
     columns = 2 if max(map(len, labels(class_names, 20))) > 12 else 3 if len(class_names) < 9 else 5
@@ -56,7 +58,7 @@ def embedding(
     if line is not None:
         _line(ax, line)
     if marks is not None:
-        _marks(ax, marks)
+        _marks(ax, marks, mark_names)
     elif 2 < len(class_names) <= MOST_NAMED:
         _names(ax, points, true, class_names)
     if named:
@@ -88,12 +90,12 @@ def _names(ax: Axes, points: np.ndarray, true: np.ndarray, class_names: Sequence
             text.set(color=INK, path_effects=halo)
 
 
-def _marks(ax: Axes, marks: np.ndarray) -> None:
-    """Numbers in discs."""
-    ax.plot(*marks.T, "o", color=PAPER, markeredgecolor=INK, markersize=12, markeredgewidth=1.1, zorder=5)
-    for number, (x, y) in enumerate(marks):
-        text = ax.text(x, y, str(number), ha="center", va="center_baseline", fontsize=7.5, fontweight="bold", zorder=6)
-        text.set(color=INK)
+def _marks(ax: Axes, marks: np.ndarray, names: Sequence[str]) -> None:
+    """Names in round frames."""
+    frame = {"boxstyle": "round,pad=0.25,rounding_size=0.8", "facecolor": PAPER, "edgecolor": INK, "linewidth": 1.1}
+    for (x, y), name in zip(marks, names, strict=True):
+        text = ax.text(x, y, label(name, 12), ha="center", va="center_baseline", fontsize=7.5, fontweight="bold")
+        text.set(color=INK, bbox=frame, zorder=6)
 
 
 def _line(ax: Axes, line: Mapping[str, Any]) -> None:

@@ -109,8 +109,8 @@ def test_accuracy_over_a_setting() -> None:
     assert points[:2] == [[0.8, 0.9], [0.7]]
 
 
-def test_a_map_shows_the_representatives_by_number() -> None:
+def test_a_map_shows_the_representatives_by_name() -> None:
     points, marks = RNG.normal(size=(50, 2)), np.array([[9.0, 9.0], [-9.0, 0.0]])
-    figure = embedding.embedding(points, np.arange(50) % 3, ["a", "b", "c"], marks=marks)
-    assert {"0", "1"} <= set(texts(figure))
+    figure = embedding.embedding(points, np.arange(50) % 3, ["a", "b", "c"], marks=marks, mark_names=["0 → 7", "1 → –"])
+    assert {"0 → 7", "1 → –"} <= set(texts(figure))
     assert figure.axes[0].get_xlim()[1] > 9 > -9 > figure.axes[0].get_xlim()[0]
