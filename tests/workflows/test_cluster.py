@@ -161,14 +161,17 @@ def once_it_trains(out: Path, then) -> threading.Thread:
 
 
 def kill_worker(run: Run) -> None:
-    """SIGKILL for the worker that holds the run."""
+    """SIGKILL for the worker that holds the run; on a busy machine a first look may miss it."""
     import psutil
 
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            if any(file.path == str(run.path("lock")) for file in process.open_files()):
-                process.kill()
-                process.wait(60)
+    killed = False
+    while not killed and run.manifest["status"] == "running":
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if any(file.path == str(run.path("lock")) for file in process.open_files()):
+                    process.kill()
+                    process.wait(60)
+                    killed = True
 
 
 @needs_ray
