@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasexp.errors import DataError
-from kerasexp.models.built_in import RefusedModel, check_configuration, load_built_in
+from kerasexp.models.built_in import RefusedModel, load_built_in
 from kerasexp.models.saved import CARD
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ def load_untrusted(path: Path, most_bytes: int) -> tuple[keras.Model, dict[str, 
             config = _json(path, archive, "config.json")
             card = _json(path, archive, CARD) if CARD in archive.namelist() else None
             weights = archive.read("model.weights.h5")
-        check_configuration(path, config)
         _check_constants(path, config)
         _check_weights(path, weights, most_bytes)
         return load_built_in(path), card

@@ -203,13 +203,13 @@ class PlainProgress(Progress):
     def _estimate(self) -> str:
         per_epoch, horizon = self.pace.seconds_per_epoch, self.published_epochs or self.epochs
         at_the_most = duration(self.pace.seconds_left(self.epochs))
-        if not self.open_end:
-            length = self._time_left()
-        elif self.published_epochs:
-            length = f"early stopping decides the end ({self._time_left()})"
-        else:
-            length = f"early stopping decides the end, after {at_the_most} at the latest"
-        text = f"about {self.images_per_epoch / per_epoch:,.0f} images/s, {duration(per_epoch)} per epoch; {length}."
+        length = self._time_left()  # none where the last of these epochs is trained
+        if self.open_end:
+            known = f" ({length})" if length else ""
+            latest = "" if self.published_epochs else f", after {at_the_most} at the latest"
+            length = f"early stopping decides the end{known}{latest}"
+        pace = f"about {self.images_per_epoch / per_epoch:,.0f} images/s, {duration(per_epoch)} per epoch"
+        text = f"{'; '.join(filter(None, [pace, length]))}."
         if self.experiment.recipe == "published" and self.pace.seconds_left(horizon) >= LONG:
             text += (
                 "\nThe published recipe takes hours on this machine. The same network in minutes: --recipe fast. "

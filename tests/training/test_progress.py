@@ -119,6 +119,21 @@ def test_a_slow_compilation_makes_no_estimate(clock):
     assert lines_of(file)[1].startswith("about 640 images/s, 10 s per epoch")
 
 
+@pytest.mark.parametrize("published_epochs", [None, 3])
+def test_an_estimate_that_comes_with_the_last_step_leaves_no_gap(clock, published_epochs):
+    """A training that is over within seconds, in one call for each epoch."""
+    file = io.StringIO()
+    progress = PlainProgress(file, clock)
+    begin(progress, epochs=3, published_epochs=published_epochs)
+    for epoch in range(3):
+        clock.now += 1.5
+        progress.advanced(epoch, 100, LOGS, 4267.0)
+    words = lines_of(file)[1]
+    assert words.startswith("about 4,267 images/s, 1.5 s per epoch")
+    assert ";." not in words.replace(" ", "")
+    assert "()" not in words
+
+
 def test_early_stopping_takes_the_published_count_as_its_horizon(clock):
     file = io.StringIO()
     progress = PlainProgress(file, clock)
