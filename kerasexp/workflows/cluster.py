@@ -152,14 +152,20 @@ def _everywhere(place: Place) -> Place:
     return Place(out, Path(data_dir).expanduser().absolute() if data_dir else None, place.offline)
 
 
-@contextlib.contextmanager
-def connected(cluster: Cluster) -> Iterator[None]:
-    """Ray, started or joined; left again at the end, unless the caller had it before."""
+def import_ray() -> Any:
+    """Ray, told to be quiet; it listens only when it is imported for the first time."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Ray would print a dead worker's story to standard output, where the results go; we tell it ourselves
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     import ray
 
+    return ray
+
+
+@contextlib.contextmanager
+def connected(cluster: Cluster) -> Iterator[None]:
+    """Ray, started or joined; left again at the end, unless the caller had it before."""
+    ray = import_ray()
     if ray.is_initialized():
         yield
         return

@@ -199,7 +199,9 @@ def test_a_killed_worker_costs_nothing_but_time(plan, sequential, tmp_path, capf
 @pytest.fixture(scope="module")
 def two_at_once(tmp_path_factory):
     """A Ray cluster that is there before, with room for two runs of a core."""
-    ray = pytest.importorskip("ray")
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("needs the extra cluster")
+    ray = cluster_file.import_ray()
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -390,9 +391,9 @@ def is_worker(process: psutil.Process) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra cluster")
 def test_a_cluster_whose_worker_is_killed(small_data, space, tmp_path):
     """Ray's own worker is killed, and with it the process of the trial: it goes on in a new one."""
-    pytest.importorskip("ray")
     words = ["tune", "kmnist_fcnn", "--trials", "3", "--epochs", "10", "--space", str(space), "--data", str(small_data)]
     for setting in SETTINGS:
         words += ["--set", setting]
