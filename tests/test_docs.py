@@ -11,8 +11,9 @@ import pytest
 import kerasexp
 import kerasexp.models
 from kerasexp.config.faults import FAULTS
-from kerasexp.config.loading import load_experiment, parse_yaml
+from kerasexp.config.loading import load_experiment
 from kerasexp.config.rubric import Metric, Parameters, Rubric, load_rubric, rubric_names
+from kerasexp.config.yaml_text import parse_yaml
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

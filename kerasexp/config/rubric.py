@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictBool, StrictInt, ValidationError, model_validator
 
 from kerasexp.config.faults import FAULTS
-from kerasexp.config.loading import experiment_names, parse_yaml, read_text
+from kerasexp.config.loading import experiment_names
 from kerasexp.config.schema import Frozen, NotNegative, Positive
+from kerasexp.config.yaml_text import parse_yaml, read_text
 from kerasexp.errors import UsageError, did_you_mean
 
 Fraction = Annotated[float, Field(ge=0, le=1)]

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from kerasexp.config.loading import parse_yaml, read_text
+from kerasexp.config.yaml_text import parse_yaml, read_text
 from kerasexp.errors import UsageError, did_you_mean
 
 KINDS = ("log", "linear", "int", "points")

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from pydantic import StrictInt, ValidationError, model_validator
 
-from kerasexp.config.loading import parse_yaml
 from kerasexp.config.schema import Frozen
+from kerasexp.config.yaml_text import parse_yaml
 from kerasexp.errors import UsageError, did_you_mean
 from kerasexp.evaluation.statistics import wilson
 from kerasexp.published.claim import Check, Claim, Contrast, Number, Provenance, Scope, Split, StudyData, Unit

@@ -8,7 +8,6 @@ from kerasexp.config.loading import (
     experiment_names,
     experiment_to_yaml,
     load_experiment,
-    parse_yaml,
     read_config,
 )
 from kerasexp.errors import UsageError
@@ -291,10 +290,6 @@ def test_stages_that_are_none_are_refused_whatever_else_is_asked_for(tmp_path, s
     file.write_text(f"stages: {stages}\nrecipes: {{published: }}\n")
     with pytest.raises(UsageError, match="stages: expected a list of settings"):
         load_experiment(str(file), changes={"epochs": 3})
-
-
-def test_yaml_numbers_are_numbers():
-    assert parse_yaml("[1e-3, 1.5e3, 10, -2E5]", "text") == [0.001, 1500.0, 10, -200000.0]
 
 
 @pytest.mark.parametrize("name", experiment_names())
