@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from kerasexp import files
 from kerasexp.commands.cache import cache
 from kerasexp.commands.compare import compare
 from kerasexp.commands.data import data
@@ -103,7 +104,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code or 0
     except (BrokenPipeError, SystemExit):  # Typer turns the first into the second while a command runs
         return _reader_has_gone()
-    except Exception as error:
+    except Exception as raised:
+        error: Exception = raised
+        if isinstance(raised, PermissionError) and raised.filename:
+            error = files.denied(raised.filename)
         if "--debug" in words and not isinstance(error, WorkerDone):
             traceback.print_exc()
         message = _message(error, words)

@@ -95,6 +95,11 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
+def denied(path: str | Path) -> DataError:
+    """What to say of a file or folder that this user may not use: it is not damaged."""
+    return DataError(f"{path}: permission denied. Give this user the right to it, or name another place.")
+
+
 def read_json(path: Path) -> Any:
     """Reads a JSON file.
 
@@ -105,6 +110,8 @@ def read_json(path: Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path} is missing.") from None
+    except PermissionError:
+        raise denied(path) from None
     except (ValueError, OSError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as JSON: {error}") from None
 
@@ -133,6 +140,8 @@ def read_npz(path: Path) -> dict[str, Any]:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise DataError(f"{path} is missing.") from None
+    except PermissionError:
+        raise denied(path) from None
     except MemoryError as error:
         raise DataError(f"{path} does not fit into the memory, or is damaged: {error}.") from None
     except ValueError as error:

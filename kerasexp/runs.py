@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import datetime
 import fcntl
 import glob
@@ -21,6 +22,7 @@ from kerasexp.config.schema import Experiment
 from kerasexp.errors import DataError, UsageError
 
 FORMAT = 1  # of the run folder; raised when an older kerasexp could no longer read it
+_COUNTS = ("epoch", "stage")  # columns of whole numbers in a `history.csv`
 
 
 class _Data(BaseModel):
@@ -76,6 +78,22 @@ class Run:
     def metrics(self) -> dict[str, Any]:
         """What the evaluation has measured: the content of `metrics.json`."""
         return self._read("metrics.json")
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """The rows of `history.csv`, one per finished epoch.
+
+        Raises:
+            DataError: if it is damaged, or shorter than the manifest says.
+        """
+        path, epochs = self.path("history.csv"), self.manifest.get("epochs_run", 0)
+        rows = read_history(path)
+        if len(rows) < epochs:
+            raise DataError(
+                f"{path} has {len(rows)} of {epochs} epochs: the run folder is damaged. Restore the file, or start "
+                "the run again."
+            )
+        return rows
 
     def _read(self, name: str) -> dict[str, Any]:
         content = files.read_json(self.path(name))
@@ -229,3 +247,23 @@ def find_runs(out: str | Path | None = None, experiment: str | None = None, grou
             if group is None or run.manifest.get("group") == group:
                 found.append(run)
     return sorted(found, key=lambda run: (run.folder.name, str(run)))
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """The whole rows of a `history.csv`; a last row that a kill cut short is left out."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    except PermissionError:
+        raise files.denied(path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is damaged and cannot be read: {error}.") from None
+    whole = text[: text.rfind("\n") + 1]
+    try:
+        return [
+            {name: int(float(value)) if name in _COUNTS else float(value) for name, value in row.items()}
+            for row in csv.DictReader(whole.splitlines())
+        ]
+    except (TypeError, ValueError):
+        raise DataError(f"{path} is damaged: it holds a row that is no list of numbers.") from None

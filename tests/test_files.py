@@ -1,10 +1,16 @@
 """Files are written whole or not at all, and read in safe forms only."""
 
+import os
+
 import numpy as np
 import pytest
 
 from kerasexp import files
+from kerasexp.cli import main
+from kerasexp.data.readers.idx import read_idx
 from kerasexp.errors import DataError, UsageError
+from kerasexp.models.saved import load_model
+from kerasexp.runs import read_history
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -81,3 +87,30 @@ def test_a_bound_of_the_cache_that_is_no_number_is_refused(monkeypatch):
     monkeypatch.setenv("KERASEXP_CACHE_GB", "much")
     with pytest.raises(UsageError, match="KERASEXP_CACHE_GB: expected gigabytes"):
         files.cache_bound()
+
+
+@pytest.fixture
+def closed(tmp_path):
+    """A file that this process, which for the time is not root, has no right to."""
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    (folder / "inside").write_text("content")
+    folder.chmod(0)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    yield folder / "inside"
+    if root:
+        os.seteuid(0)
+    folder.chmod(0o700)
+
+
+@pytest.mark.parametrize("read", [files.read_json, files.read_npz, read_history, read_idx, load_model])
+def test_what_may_not_be_read_is_not_called_damaged(closed, read):
+    with pytest.raises(DataError, match=r"inside: permission denied\. Give this user the right"):
+        read(closed)
+
+
+def test_a_command_says_it_as_clearly(closed, capsys):
+    assert main(["evaluate", str(closed)]) == 3
+    assert capsys.readouterr().err.startswith(f"Error: {closed}: permission denied. Give this user the right")

@@ -131,3 +131,12 @@ def test_a_folder_of_runs_names_the_newest(tmp_path):
         open_run(tmp_path)
     with pytest.raises(DataError, match="it is a file"):
         open_run(tmp_path / "20260101T000000-aaaaaa" / "manifest.json")
+
+
+def test_a_history_that_lost_epochs_is_refused(tmp_path):
+    run = create_run(load_experiment("kmnist_cnn"), tmp_path, epochs_run=2)
+    run.path("history.csv").write_text("epoch,loss\n1,2.5\n2,2.25\n3,2.")  # a third epoch that a kill cut short
+    assert run.history == [{"epoch": 1, "loss": 2.5}, {"epoch": 2, "loss": 2.25}]
+    run.path("history.csv").write_text("epoch,loss\n1,2.5\n")
+    with pytest.raises(DataError, match=r"history.csv has 1 of 2 epochs.*Restore the file"):
+        run.history  # noqa: B018

@@ -137,11 +137,19 @@ def prediction_half_width(deviation: float, n: int, confidence: float = 0.95) ->
     return float(special.stdtrit(n - 1, (1 + confidence) / 2) * deviation * math.sqrt(1 + 1 / n))
 
 
-def prediction_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Where one more run (another seed) would lie, from the values of at least two runs."""
+def prediction_interval(
+    values: Sequence[float], confidence: float = 0.95, within: Interval = (-math.inf, math.inf)
+) -> Interval:
+    """Where one more run (another seed) would lie, from the values of at least two runs.
+
+    Args:
+        values: one per run.
+        confidence: 0.95 by default.
+        within: the least and the most that the value can be, e.g. 0 and 1 for a share; everything by default.
+    """
     mean, deviation = float(np.mean(values)), float(np.std(values, ddof=1))
     half = prediction_half_width(deviation, len(values), confidence)
-    return mean - half, mean + half
+    return max(mean - half, within[0]), min(mean + half, within[1])
 
 
 def resampled_counts(

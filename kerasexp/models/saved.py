@@ -41,6 +41,8 @@ def load_model(path: Path) -> tuple[keras.Model, dict[str, Any]]:
         raise DataError(
             f"{path} is missing: the run has no finished model yet. Go on with: kerasexp resume {path.parent}"
         ) from None
+    except PermissionError:
+        raise files.denied(path) from None
     except KeyError:
         raise DataError(f"{path} is no model of kerasexp: it holds no {CARD}.") from None
     except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:

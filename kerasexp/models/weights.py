@@ -120,7 +120,7 @@ def find_weights(
         alpha: width of `mobilenet_v2`.
 
     Raises:
-        UsageError: for an unknown backbone.
+        UsageError: for an unknown backbone or width.
         DataError: if there is no such file, or it cannot be fetched; the message says what to put where.
     """
     known = _backbone(backbone)
@@ -131,7 +131,7 @@ def find_weights(
         return path
     if backbone == "mobilenet_v2" and alpha not in MOBILENET_V2_WIDTHS:
         widths = ", ".join(map(str, MOBILENET_V2_WIDTHS))
-        raise DataError(f"mobilenet_v2: there are ImageNet weights for alpha {widths}, none for {alpha}.")
+        raise UsageError(f"mobilenet_v2: there are ImageNet weights for alpha {widths}, none for {alpha}.")
     folder = data_folder(data_dir) / "weights"
     local_name, keras_name = (name.format(alpha=float(alpha)) for name in (known.local_name, known.keras_name))
     places = [folder / local_name]

@@ -49,12 +49,10 @@ class Results:
         Raises:
             DataError: if a file of it is damaged.
         """
-        from kerasexp.training.callbacks import read_history  # imports TensorFlow
-
         return cls(
             run.manifest,
             run.metrics if run.path("metrics.json").exists() else {},
-            read_history(run.path("history.csv")),
+            run.history,
             run.folder,
         )
 

@@ -267,8 +267,7 @@ def _ours(claim: Claim, able: Sequence[Candidate]) -> tuple[float | None, Interv
     if claim.scope in ("data", "network"):
         return mean, None
     if len(values) >= ENOUGH_SEEDS:
-        low, high = prediction_interval(values)
-        return mean, ((max(low, 0.0), min(high, 1.0)) if claim.unit == "share" else (low, high))
+        return mean, prediction_interval(values, within=(0.0, 1.0) if claim.unit == "share" else (-math.inf, math.inf))
     intervals = [one.results.interval(claim.metric) for _, one in found]
     known = [interval for interval in intervals if interval]
     if len(known) < len(found):

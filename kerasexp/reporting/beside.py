@@ -144,8 +144,8 @@ def given_words(scopes: Sequence[str]) -> str:
     if not given:
         return ""
     counts, them = ("are counts of images and", "them") if given > 1 else ("is a count of images or", "it")
-    reproduced = f"{given:,} of the {len(scopes):,} reproduced {counts} parameters"
-    return f"{reproduced}: the data and the network decide {them}, no training."
+    which = f"{given:,} of the {len(scopes):,}" if len(scopes) > 1 else "The one"
+    return f"{which} reproduced {counts} parameters: the data and the network decide {them}, no training."
 
 
 def _notes(rows: Sequence[Row]) -> tuple[str, ...]:

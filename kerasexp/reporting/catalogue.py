@@ -311,7 +311,7 @@ def _mean(ones: Sequence[Candidate], metric: str) -> dict[str, Any] | None:
         return None
     interval = ones[0].results.interval(metric) if len(values) == 1 else None
     if len(values) >= ENOUGH_SEEDS:
-        interval = prediction_interval(values)
+        interval = prediction_interval(values, within=(0.0, 1.0))
     rounded = [round(bound, 4) for bound in interval] if interval else None
     return {"value": round(math.fsum(values) / len(values), 4), "interval": rounded}
 

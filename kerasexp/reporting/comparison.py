@@ -70,12 +70,10 @@ def _shown(change: Mapping[str, Any], images: Mapping[int, np.ndarray]) -> list[
 
 
 def _draw_curves(pictures: Pictures, groups: Sequence[Sequence[Run]], entries: Sequence[Mapping[str, Any]]) -> None:
-    from kerasexp.training.callbacks import read_history
-
     histories, group_of = {}, {}
     for group, entry in zip(groups, entries, strict=True):
         for run, name in zip(group, entry["runs"], strict=True):
-            rows = read_history(run.path("history.csv"))
+            rows = run.history
             histories[name] = {column: [row[column] for row in rows] for column in rows[0]} if rows else {}
             group_of[name] = entry["label"]
     for metric in ("loss", "accuracy"):

@@ -65,12 +65,10 @@ def _draw_scores(pictures: Pictures, content: Mapping[str, Any], evaluated: Sequ
 def _draw_curves(
     pictures: Pictures, content: Mapping[str, Any], runs: Sequence[Run], evaluated: Sequence[Mapping[str, Any]]
 ) -> None:
-    from kerasexp.training.callbacks import read_history
-
     histories: dict[str, list[dict[str, list[float]]]] = {setting["label"]: [] for setting in content["settings"]}
     labels = {tuple(setting["variants"]): setting["label"] for setting in content["settings"]}
     for run, row in zip(runs, evaluated, strict=True):
-        rows = read_history(run.path("history.csv"))
+        rows = run.history
         if rows:
             columns = {name: [row.get(name, float("nan")) for row in rows] for name in rows[0]}
             histories[labels[tuple(row["variants"])]].append(columns)

@@ -53,7 +53,8 @@ def _page(run: Run) -> str:
 
     experiment, manifest = run.experiment, run.manifest
     metrics = run.metrics
-    history = _history(run, manifest["epochs_run"])
+    epochs = run.history
+    history = {name: [row[name] for row in epochs] for name in epochs[0]} if epochs else {}
     network, _ = load_model(run.path("model.keras"))
     table = metrics["weights"][metrics["table_weights"]]
     rows = published.rows(run)
@@ -119,20 +120,6 @@ def _classification(
         "imbalance": imbalance(manifest["data"]["counts"]),
         "samples_are": "Training images",
     }
-
-
-def _history(run: Run, epochs: int) -> dict[str, list[float]]:
-    """The columns of `history.csv` by name; none if no epoch was finished."""
-    from kerasexp.training.callbacks import read_history
-
-    path = run.path("history.csv")
-    rows = read_history(path)
-    if len(rows) < epochs:
-        raise DataError(
-            f"{path} has {len(rows)} of {epochs} epochs: the run folder is damaged. Restore the file, or start the run "
-            "again."
-        )
-    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
 
 
 def _draw_curves(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import shutil
 from collections.abc import Sequence
@@ -16,9 +15,8 @@ import tensorflow as tf
 from kerasexp import files
 from kerasexp.config.schema import Stage
 from kerasexp.errors import DataError
+from kerasexp.runs import read_history
 from kerasexp.training.alpha import AlphaSchedule
-
-_COUNTS = ("epoch", "stage")  # columns of whole numbers
 
 
 def keras_callbacks(stage: Stage) -> list[keras.callbacks.Callback]:
@@ -134,21 +132,3 @@ class History:
 def _line(row: dict[str, float]) -> str:
     # repr of a float reads back as the same float
     return ",".join(repr(value) for value in row.values())
-
-
-def read_history(path: Path) -> list[dict[str, float]]:
-    """The whole rows of a `history.csv`; a last row that a kill cut short is left out."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return []
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is damaged and cannot be read: {error}.") from None
-    whole = text[: text.rfind("\n") + 1]
-    try:
-        return [
-            {name: int(float(value)) if name in _COUNTS else float(value) for name, value in row.items()}
-            for row in csv.DictReader(whole.splitlines())
-        ]
-    except (TypeError, ValueError):
-        raise DataError(f"{path} is damaged: it holds a row that is no list of numbers.") from None

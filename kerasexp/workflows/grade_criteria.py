@@ -23,7 +23,6 @@ from kerasexp.config.schema import Experiment
 from kerasexp.errors import DataError, KerasexpError
 from kerasexp.models import parameter_count
 from kerasexp.runs import Run
-from kerasexp.training.callbacks import read_history
 from kerasexp.workflows.grade_integrity import disagreements
 from kerasexp.workflows.grade_submission import Submission
 
@@ -113,7 +112,7 @@ def _parameters(criterion: Parameters, submission: Submission) -> Judgement:
 
 
 def _epochs(criterion: Epochs, submission: Submission) -> Judgement:
-    return _in_range(len(read_history(_run_of(submission).path("history.csv"))), "epochs", criterion)
+    return _in_range(len(_run_of(submission).history), "epochs", criterion)
 
 
 def _in_range(found: int, what: str, criterion: Parameters | Epochs) -> Judgement:

@@ -19,8 +19,7 @@ from kerasexp.evaluation.classification import evaluate_predictions
 from kerasexp.evaluation.predictions import predict_probabilities
 from kerasexp.models import build, parameter_count
 from kerasexp.models.deep_kmeans import DeepKMeans
-from kerasexp.runs import Run
-from kerasexp.training.callbacks import read_history
+from kerasexp.runs import Run, read_history
 from kerasexp.training.stages import changing_weights
 from kerasexp.training.state import StateFolder
 from kerasexp.training.trainer import validation_split

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -216,8 +217,7 @@ def _spread(path: str, values: Sequence[float]) -> dict[str, Any]:
     if len(values) > 1:
         deviation = float(np.std(values, ddof=1))
         if path not in COSTS:
-            low, high = prediction_interval(values)
-            interval = [max(0.0, low), min(1.0, high) if path in SHARES else high]
+            interval = list(prediction_interval(values, within=(0.0, 1.0 if path in SHARES else math.inf)))
     return {
         "mean": float(np.mean(values)) if values else None,
         "interval": interval,

@@ -19,11 +19,9 @@ SCORES_OF_CLUSTERS = ("nmi", "ari")
 
 def row_of(run: Run, label: str) -> dict[str, Any]:
     """What one run came to."""
-    from kerasexp.training.callbacks import read_history
-
     manifest, metrics = run.manifest, run.metrics
     table = metrics["weights"][metrics["table_weights"]]
-    history = [row for row in read_history(run.path("history.csv")) if "val_accuracy" in row]
+    history = [row for row in run.history if "val_accuracy" in row]
     best = max(history, key=lambda row: row["val_accuracy"], default=None)
     seconds, epochs = manifest["seconds"], manifest["epochs_run"]
     return {

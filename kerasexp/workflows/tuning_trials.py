@@ -15,8 +15,7 @@ from kerasexp import environment, files
 from kerasexp.config.schema import Experiment
 from kerasexp.data.dataset import Dataset
 from kerasexp.errors import DataError, Interrupted, KerasexpError
-from kerasexp.runs import Run, create_run
-from kerasexp.training.callbacks import read_history
+from kerasexp.runs import Run, create_run, read_history
 from kerasexp.training.progress import Progress
 from kerasexp.training.state import StateFolder
 from kerasexp.workflows.cluster import UNLOCKING

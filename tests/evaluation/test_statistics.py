@@ -87,6 +87,8 @@ def test_the_mean_over_seeds_is_scipys() -> None:
 def test_prediction_interval_worked_by_hand() -> None:
     # mean 0.90, s = 0.01, t(0.975, 2) = 4.30265: h = 4.30265 * 0.01 * sqrt(4/3) = 0.049683
     assert statistics.prediction_interval([0.89, 0.90, 0.91]) == pytest.approx((0.850317, 0.949683), abs=1e-6)
+    within = statistics.prediction_interval([0.89, 0.90, 0.91], within=(0.86, 0.9))
+    assert within == (0.86, 0.9)
 
 
 def test_prediction_interval_covers_the_next_run() -> None:

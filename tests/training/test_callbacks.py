@@ -5,7 +5,8 @@ import pytest
 
 from kerasexp.config.loading import load_experiment
 from kerasexp.errors import DataError
-from kerasexp.training.callbacks import BestWeights, History, keras_callbacks, read_history
+from kerasexp.runs import read_history
+from kerasexp.training.callbacks import BestWeights, History, keras_callbacks
 
 ROWS = [{"epoch": e, "loss": 1 / 3 / e, "accuracy": 0.1 * e, "learning_rate": 1e-3, "seconds": 1.25} for e in (1, 2, 3)]
 

@@ -17,8 +17,7 @@ import pytest
 from kerasexp.config.loading import load_experiment
 from kerasexp.errors import KerasexpError, UsageError
 from kerasexp.models.saved import load_model
-from kerasexp.runs import Run, find_runs
-from kerasexp.training.callbacks import read_history
+from kerasexp.runs import Run, find_runs, read_history
 from kerasexp.training.devices import Cluster, Devices, parse_devices, read_cluster, start_devices
 from kerasexp.training.state import StateFolder
 

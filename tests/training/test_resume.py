@@ -17,9 +17,8 @@ import kerasexp
 from kerasexp import files
 from kerasexp.config.loading import load_experiment
 from kerasexp.models.saved import load_model
-from kerasexp.runs import Run, open_run
+from kerasexp.runs import Run, open_run, read_history
 from kerasexp.training import trainer
-from kerasexp.training.callbacks import read_history
 from kerasexp.training.progress import Progress
 from kerasexp.training.state import StateFolder
 from tests.training.examples import clustering, digits, made_run, train_run

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from kerasexp.runs import read_history
 from kerasexp.training.alpha import alphas
-from kerasexp.training.callbacks import read_history
 from kerasexp.training.shared import SharedAutoencoder
 from tests.training.examples import SMALL_NETWORK, clustering, digits, made_run, train_run
 

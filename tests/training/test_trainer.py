@@ -11,8 +11,7 @@ import pytest
 import kerasexp
 from kerasexp.errors import KerasexpError
 from kerasexp.models.saved import load_model
-from kerasexp.runs import open_run
-from kerasexp.training.callbacks import read_history
+from kerasexp.runs import open_run, read_history
 
 TINY = ["model.units=[8,8]"]
 

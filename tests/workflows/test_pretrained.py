@@ -12,8 +12,7 @@ import kerasexp
 from kerasexp.errors import DataError, UsageError
 from kerasexp.files import read_json, read_npz
 from kerasexp.models.saved import load_model
-from kerasexp.runs import open_run
-from kerasexp.training.callbacks import read_history
+from kerasexp.runs import open_run, read_history
 
 STAGED = """
 title: small pictures, head first and then all

@@ -25,8 +25,7 @@ from kerasexp.config.loading import load_experiment
 from kerasexp.config.space import parse_space
 from kerasexp.errors import DataError, KerasexpError, UsageError
 from kerasexp.models.saved import load_model
-from kerasexp.runs import Run
-from kerasexp.training.callbacks import read_history
+from kerasexp.runs import Run, read_history
 from kerasexp.workflows.tuning_record import SearchRecord, TrialRecord, locked
 
 SPACE = {

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasexp import files
 from kerasexp.data.checks import Arrays, require_memory
 from kerasexp.errors import DataError
 
@@ -49,6 +50,8 @@ def read_archive(paths: Sequence[Path]) -> Arrays:
                     content = archive.extractfile(member)
                     assert content is not None
                     found[place.name] = content.read()
+    except PermissionError:
+        raise files.denied(path) from None
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} is damaged: {error}. Fetch it again.") from None
     missing = [name for name in BATCHES if name not in found]

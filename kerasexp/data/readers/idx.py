@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasexp import files
 from kerasexp.data.checks import Arrays
 from kerasexp.errors import DataError
 
@@ -41,6 +42,8 @@ def read_idx(path: Path) -> np.ndarray:
     try:
         with gzip.open(path) as file:
             content = file.read()
+    except PermissionError:
+        raise files.denied(path) from None
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} is damaged: {error}. Fetch it again.") from None
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTES:
