@@ -92,6 +92,7 @@ def test_a_bound_of_the_cache_that_is_no_number_is_refused(monkeypatch):
 @pytest.fixture
 def closed(tmp_path):
     """A file that this process, which for the time is not root, has no right to."""
+    main(["evaluate", str(tmp_path)])  # imports now what root alone may import
     folder = tmp_path / "closed"
     folder.mkdir()
     (folder / "inside").write_text("content")
