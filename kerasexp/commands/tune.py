@@ -194,9 +194,11 @@ def _show(content: dict[str, Any]) -> None:
         if len(complete) > ROWS:
             print(f"and {len(complete) - ROWS} more")
         if content["others"]:
-            told = f"{content['undecided']} of the {content['others']} others"
-            print(f"\n{told} cannot be told from the best (95 %).")
+            others = f"{content['others']} other{'s'[: content['others'] != 1]}"
+            print(f"\n{content['undecided']} of the {others} cannot be told from the best (95 %).")
         print(f"to train and test the best settings: kerasexp train {content['recipe']}")
+        if content["all_images"]:
+            print(f"they leave out training images; with all of them: add{content['all_images']}")
     if content["status"] == "stopped":
         print(f"to go on: {content['command']}")
     print(content["page"])

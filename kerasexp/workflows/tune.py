@@ -77,7 +77,8 @@ def tune(
     Returns:
         What `tune.json` holds: `experiment`, `tuner`, `status` (`complete` or `stopped`), `trials` (the best first),
         `undecided` (how many `others` cannot be told from the best), `importance`, `recipe` (the path of the best
-        settings as a YAML file that `train` takes, or None), `page` (the path of `tune.html`).
+        settings as a YAML file that `train` takes, or None), `all_images` (what to add to that command where these
+        settings leave out training images), `page` (the path of `tune.html`).
 
     Raises:
         UsageError: for unknown names, a space that does not fit, or a recipe that validates on test images.

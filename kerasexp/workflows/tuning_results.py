@@ -54,8 +54,10 @@ def write_results(
         **_undecided(record),
         "importance": _importance(record, space),
         "recipe": None,
+        "all_images": "",
     }
     if ranked:
+        content["all_images"] = _all_images(configure(ranked[0]))
         path = record.folder / f"{settings['experiment']}_tuned.yaml"
         files.write_text(path, best_recipe(record, configure(ranked[0]), command))
         content["recipe"] = str(path)
@@ -77,6 +79,18 @@ def best_recipe(record: SearchRecord, best: Experiment, command: str) -> str:
     )
     content = {"title": settings.pop("title"), **settings, "recipes": {"tuned": recipe}}
     return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _all_images(best: Experiment) -> str:
+    """The words after `kerasexp train` that give the best settings all training images; empty if they have them.
+
+    How many images a class has is varied to learn what more of them are worth, not to find out that fewer do.
+    """
+    words = {
+        "data.images_per_class=null": best.data.images_per_class is not None,
+        "data.imbalance=1": best.data.imbalance != 1,
+    }
+    return "".join(f" --set {word}" for word, needed in words.items() if needed)
 
 
 def last_of_chains(trials: Sequence[TrialRecord]) -> list[TrialRecord]:

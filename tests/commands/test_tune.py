@@ -10,6 +10,7 @@ def words(small_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tune")
     (folder / "space.yaml").write_text("batch_size: [16, 32]\nmodel.units: [[8, 8]]\n")
     found = ["tune", "kmnist_fcnn", "--space", folder / "space.yaml", "--data", small_data, "--epochs", 1]
+    found += ["--set", "data.imbalance=2"]
     return [*found, "--tuner", "grid", "--out", folder / "search"]
 
 
@@ -25,7 +26,8 @@ def test_a_line_for_each_trial_then_the_table(answer, words):
     assert lines[2].split() == ["1", "begins"]
     assert "batch_size 16, units [8, 8]" in lines[3]
     assert answer.out.startswith("kmnist_fcnn grid: complete, 2 trials\n")
-    assert "of the 1 others cannot be told from the best (95 %)" in answer.out
+    assert "of the 1 other cannot be told from the best (95 %)" in answer.out
+    assert "they leave out training images; with all of them: add --set data.imbalance=1\n" in answer.out
     assert f"kerasexp train {words[-1] / 'kmnist_fcnn_tuned.yaml'}" in answer.out
     assert answer.out.splitlines()[-1] == str(words[-1] / "tune.html")
 
