@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import typing
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -327,7 +328,13 @@ def _explain(error: ValidationError) -> str:
     lines = []
     for problem in error.errors()[:3]:
         path = ".".join(str(step) for step in problem["loc"] if step not in KINDS)
-        if problem["type"] == "extra_forbidden":
+        if problem["type"] == "missing" and len(problem["loc"]) > 2 and problem["loc"][-2] in KINDS:
+            whole, kind = problem["loc"][-3:-1]
+            return _written_whole(whole, kind, problem["input"])
+        if problem["type"] == "union_tag_invalid":
+            tag, tags = problem["ctx"]["tag"], problem["ctx"]["expected_tags"].replace("'", "").split(", ")
+            lines.append(f'{path}: unknown name "{tag}". {did_you_mean(tag, tags)}')
+        elif problem["type"] == "extra_forbidden":
             part: Any = Experiment
             valid = list(part.model_fields) if len(problem["loc"]) == 1 else []
             hint = f" {did_you_mean(path, valid)}" if valid else ""
@@ -341,6 +348,15 @@ def _explain(error: ValidationError) -> str:
             where = f"{path}: " if path else ""
             lines.append(f"{where}{message}, received: {problem['input']!r}.")
     return " ".join(lines)
+
+
+def _written_whole(part: Any, kind: Any, received: Mapping[str, Any]) -> str:
+    """What another kind of optimizer or loss needs: the arguments of the one before it do not fit."""
+    known = typing.get_args(Stage.model_fields[part].annotation)
+    fields = next(one.model_fields for one in known if typing.get_args(one.model_fields["name"].annotation) == (kind,))
+    whole = ", ".join(f"{field}: {received.get(field, '...')}" for field in fields)
+    lacking = ", ".join(field for field in fields if field not in received)
+    return f'{part} {kind} lacks {lacking}. Give it whole: "{part}={{{whole}}}".'
 
 
 def _check_model(experiment: Experiment, base: Mapping[str, Any]) -> None:
