@@ -154,11 +154,11 @@ def test_length_in_passes():
         ({"overrides": ["batch_size=-1"]}, "batch_size: input should be greater"),
         ({"overrides": ["optimizer.learning_rate=.nan"]}, "optimizer.learning_rate"),
         ({"overrides": ["optimizer.learning_rate=fast"]}, "optimizer.learning_rate: input should be a valid number"),
-        ({"overrides": ["optimizer.name=adamx"]}, 'optimizer: unknown name "adamx". Did you mean "adamw"?'),
+        ({"overrides": ["optimizer.name=adamx"]}, 'optimizer: unknown name "adamx". Did you mean "adam"?'),
         (
             {"overrides": ["optimizer.name=sgd"]},
-            'optimizer sgd lacks weight_decay, momentum, nesterov. Give it whole: "optimizer={name: sgd, learning_rate: '
-            '0.001, weight_decay: ..., momentum: ..., nesterov: ...}"',
+            'optimizer sgd lacks weight_decay, momentum, nesterov. Give it whole: "optimizer={name: sgd, '
+            'learning_rate: 0.001, weight_decay: ..., momentum: ..., nesterov: ...}"',
         ),
         ({"overrides": ["model.dense=wide"]}, "model.dense: expected int as in 128"),
         ({"overrides": ["model.dropout=[0.1]"]}, "model.dropout: expected 2 values"),
