@@ -49,8 +49,8 @@ def ours(count: int, precision: str) -> Callable[[], Any]:
     from kerasexp.config.loading import load_experiment
     from kerasexp.data.dataset import Split
     from kerasexp.data.pipeline import TrainingImages
+    from kerasexp.training.compiled import compile_model, compiled_training
     from kerasexp.training.state import build_seeded
-    from kerasexp.training.trainer import compile_model, compiled_training
 
     experiment = load_experiment("mnist_deep_kmeans_pretrained")
     joint = experiment.stages[-1]

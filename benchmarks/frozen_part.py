@@ -28,10 +28,10 @@ from kerasexp.config.schema import Experiment
 from kerasexp.data.dataset import Dataset
 from kerasexp.data.pipeline import TrainingImages
 from kerasexp.training.cache import FeatureCache
+from kerasexp.training.compiled import compile_model, compiled_training
 from kerasexp.training.features import FrozenPart
 from kerasexp.training.stages import freeze
 from kerasexp.training.state import build_seeded
-from kerasexp.training.trainer import compile_model, compiled_training
 from kerasexp.workflows.prepare import prepare_data
 from kerasexp.workflows.pretrained import load_all, prepare_network
 

@@ -22,8 +22,8 @@ from kerasexp.config.loading import load_experiment
 from kerasexp.data.dataset import Split
 from kerasexp.data.load import load_dataset
 from kerasexp.data.pipeline import TrainingImages
+from kerasexp.training.compiled import compile_model, compiled_training
 from kerasexp.training.state import build_seeded
-from kerasexp.training.trainer import compile_model, compiled_training
 
 COPIES = 10
 # Per round: a second or two on two processors. Of longer rounds, none is undisturbed on a busy machine.

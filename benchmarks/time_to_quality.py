@@ -42,8 +42,8 @@ def published_seconds_per_image(data: str | None, parts: int) -> list[float]:
     import tensorflow as tf
 
     from kerasexp.data.pipeline import TrainingImages
+    from kerasexp.training.compiled import compile_model, compiled_training
     from kerasexp.training.state import build_seeded
-    from kerasexp.training.trainer import compile_model, compiled_training
     from kerasexp.workflows.prepare import prepare_data
 
     changes = {"data": {"name": data}} if data else {}

@@ -53,8 +53,8 @@ def ours(settings: dict[str, Any], count: int, precision: str) -> Callable[[], A
     from kerasexp.config.schema import Experiment
     from kerasexp.data.dataset import Split
     from kerasexp.data.pipeline import TrainingImages
+    from kerasexp.training.compiled import compile_model, compiled_training
     from kerasexp.training.state import build_seeded
-    from kerasexp.training.trainer import compile_model, compiled_training
 
     experiment = Experiment.model_validate(settings)
     split = Split(*random_images(count), np.arange(count))

@@ -25,8 +25,8 @@ from kerasexp.errors import KerasexpError, did_you_mean
 from kerasexp.models.deep_kmeans import DeepKMeans, deep_kmeans
 from kerasexp.training.alpha import Growth
 from kerasexp.training.callbacks import keras_callbacks
+from kerasexp.training.compiled import compile_model, compiled_training
 from kerasexp.training.kmeans import place_representatives
-from kerasexp.training.trainer import compile_model, compiled_training
 
 _AS_THEY_ARE = schema.Augmentation(copies=0, static=False, rotation=0, shift=0, shear=0, zoom=0.0, fill="black")
 _ABOVE_0 = ("alpha", "learning_rate")

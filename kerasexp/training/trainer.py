@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasexp import files
-from kerasexp.config.schema import Augmentation, DeepKMeansLoss, Experiment, KMeans, LinearSvm, Stage
+from kerasexp.config.schema import Augmentation, Experiment, KMeans, LinearSvm, Stage
 from kerasexp.data.dataset import Dataset, Split
 from kerasexp.data.pipeline import TrainingImages, evaluation_batches
 from kerasexp.errors import Interrupted, KerasexpError, WorkerLost
@@ -27,13 +27,13 @@ from kerasexp.runs import Run
 from kerasexp.training.alpha import AlphaSchedule
 from kerasexp.training.cache import NoRoom
 from kerasexp.training.callbacks import BestWeights, History, keras_callbacks
+from kerasexp.training.compiled import compile_model, compiled_steps, compiled_training, compiled_validation
 from kerasexp.training.devices import Devices
 from kerasexp.training.features import FrozenPart, obstacle
 from kerasexp.training.interruption import Interruption
 from kerasexp.training.kmeans import place_representatives
-from kerasexp.training.optimizers import build_optimizer
 from kerasexp.training.progress import Progress, say_difference
-from kerasexp.training.replicas import Replicas, make_metrics
+from kerasexp.training.replicas import Replicas
 from kerasexp.training.shared import SharedAutoencoder
 from kerasexp.training.stages import changing_weights, freeze
 from kerasexp.training.state import Position, StateFolder, build_seeded, variables_of
@@ -243,8 +243,8 @@ class _Training:
     def _compiled(self, train: bool) -> tuple[Callable[[Any, Any], None], Callable[[Any], None]]:
         """What runs steps, and what runs the validation; without training an epoch only measures what was solved."""
         if self.devices.strategy is None:
-            run_steps = compiled_training(self.trained) if train else _compiled(self.trained.test_step)
-            return run_steps, _compiled_validation(self.trained)
+            run_steps = compiled_training(self.trained) if train else compiled_steps(self.trained.test_step)
+            return run_steps, compiled_validation(self.trained)
         replicas = Replicas(self.trained, self.devices)
         return replicas.compiled_steps(train), replicas.compiled_validation()
 
@@ -410,45 +410,3 @@ class _Training:
             f"({where}; learning rate {rate:g}). The training diverged: try a lower rate, e.g. "
             f"--set optimizer.learning_rate={rate / 10:g}."
         )
-
-
-def compile_model(model: keras.Model, stage: Stage, images: TrainingImages, epochs: int) -> None:
-    """Compiles a model as the stage says, and makes every variable of its optimizer and metrics."""
-    optimizer = build_optimizer(stage, epochs * images.steps_per_epoch)
-    if isinstance(stage.loss, DeepKMeansLoss):
-        model.compile(optimizer, clustering_weight=stage.loss.clustering_weight, jit_compile=False)
-        model.optimizer.build(model.trainable_variables)
-        return
-    loss = keras.losses.CategoricalCrossentropy(label_smoothing=stage.loss.label_smoothing)
-    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
-    model.optimizer.build(model.trainable_variables)
-    if images.sharing is not None:
-        make_metrics(model, model.output.shape[-1])
-        return
-    # the metrics' variables are made at their first use, which must not be inside the compiled loop
-    x, y = next(iter(images.epoch(0).take(1)))
-    model.compute_metrics(x[:1], y[:1], y[:1])
-    model.reset_metrics()
-
-
-def compiled_training(model: keras.Model) -> Callable[[Any, Any], None]:
-    """A function of (iterator, steps) that trains that many steps in one call."""
-    return _compiled(model.train_step)
-
-
-def _compiled(step: Callable[[Any], Any]) -> Callable[[Any, Any], None]:
-    @tf.function
-    def run_steps(iterator: Any, steps: Any) -> None:
-        for _ in tf.range(steps):
-            step(next(iterator))
-
-    return run_steps
-
-
-def _compiled_validation(model: keras.Model) -> Callable[[Any], None]:
-    @tf.function
-    def run_validation(batches: Any) -> None:
-        for batch in batches:
-            model.test_step(batch)
-
-    return run_validation
