@@ -60,6 +60,14 @@ def evaluate(
     print_table(["class", "n", "precision", "recall", "F1 (95 % interval)"], classes)
 
 
+LOSSES = {
+    "loss": "loss",
+    "of the reconstruction": "reconstruction_loss",
+    "of the clustering": "clustering_loss",
+    "silhouette": "silhouette",
+}
+
+
 def _show_clusters(clustering: dict[str, Any], test: dict[str, Any]) -> None:
     """This run, what it started from and the plain ways to cluster, a row each."""
     methods = {"this run": test}
@@ -76,4 +84,5 @@ def _show_clusters(clustering: dict[str, Any], test: dict[str, Any]) -> None:
     ]
     scores = ["accuracy, mapped (95 % interval)", "NMI", "ARI"] if "nmi" in test else []
     print_table(["clustering", "clusters used", *scores], rows)
-    print()
+    told = {name: test[key] for name, key in LOSSES.items() if test.get(key) is not None}
+    print(f"\nthis run: {', '.join(f'{name} {value:.4f}' for name, value in told.items())}, n = {test['n']:,}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import kerasexp
 from kerasexp import files
+from kerasexp.cli import main
 from kerasexp.models.saved import load_model
 from kerasexp.runs import open_run
 from kerasexp.workflows.evaluate_clusters import PIXELS, TRAINED, UMAP
@@ -74,7 +76,7 @@ def test_pictures_are_of_what_they_say(clustered_run):
     assert pictures["sample_labels"].tolist() == [label for label in range(10) for _ in range(10)]
 
 
-def test_images_without_labels_give_what_needs_none(tmp_path):
+def test_images_without_labels_give_what_needs_none(tmp_path, capsys):
     from kerasexp.reporting.html import write_report
 
     generator = np.random.default_rng(0)
@@ -99,6 +101,9 @@ def test_images_without_labels_give_what_needs_none(tmp_path):
     words = " ".join(write_report(run).read_text(encoding="utf-8").split())
     assert "The images have no labels" in words
     assert "accuracy, one to one" not in words
+    assert main(["evaluate", str(run)]) == 0
+    told = r"this run: loss \S+, of the reconstruction \S+, of the clustering \S+, .*n = 60\n"
+    assert re.search(told, capsys.readouterr().out)
 
 
 @pytest.mark.slow
