@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 
 import numpy as np
@@ -14,12 +13,13 @@ from kerasexp.config.schema import Augmentation
 from kerasexp.data.augmentation import augment, changes_of, draw_changes
 from kerasexp.data.dataset import Split, is_in_memory
 from kerasexp.data.sharing import Sharing
+from kerasexp.environment import cores
 
 # Images are augmented in blocks and cut into batches afterwards: per call, the resampling costs as much as dozens of
 # images. A block is large enough to hide that and small enough for the processor's cache.
 BLOCK_IMAGES = 1024
 BLOCK_BYTES = 4 * 2**20
-PARALLEL_BLOCKS = min(8, os.cpu_count() or 1)
+PARALLEL_BLOCKS = min(8, cores())
 
 
 def epoch_order(seed: int, epoch: int, length: int) -> np.ndarray:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from kerasexp.data.dataset import Split
+from kerasexp.environment import cores
 
 BLOCK_BYTES = 2**18  # small enough for the processor's cache
 
@@ -54,7 +54,7 @@ def channel_statistics(split: Split) -> ChannelStatistics:
         square = variance + mean.astype(np.float64) ** 2
         return np.stack([values.sum(axis=1) for values in (mean.astype(np.float64), square, image_std)])
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         totals = np.sum(list(pool.map(sums, range(0, len(split), block))), axis=0)
     mean, square, image_std = totals / len(split)
     std = np.sqrt(np.maximum(square - mean**2, 0))

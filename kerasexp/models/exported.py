@@ -6,7 +6,6 @@ import dataclasses
 import importlib.metadata
 import importlib.util
 import json
-import os
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from kerasexp.environment import silent_stderr
+from kerasexp.environment import cores, silent_stderr
 from kerasexp.errors import DataError, KerasexpError
 from kerasexp.models.built_in import load_built_in
 from kerasexp.models.saved import CARD
@@ -175,7 +174,7 @@ def _keras(path: Path) -> Loaded:
 def _litert(path: Path) -> Loaded:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_path=str(path), num_threads=os.cpu_count())
+    interpreter = Interpreter(model_path=str(path), num_threads=cores())
     interpreter.allocate_tensors()  # greets on standard error, which is silent now
     runner = interpreter.get_signature_runner(SIGNATURE)
     return Loaded(_card_in_archive(path), lambda images: runner(**{INPUT: images.astype(np.float32)}))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasexp import files
+from kerasexp import environment, files
 from kerasexp.config.rubric import Integrity, Rubric, load_rubric
 from kerasexp.data.catalog import CATALOG
 from kerasexp.data.checks import checked_splits
@@ -220,7 +220,7 @@ def _environment() -> dict[str, str]:
         "CUDA_VISIBLE_DEVICES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         # the stacks of threads count as data: one thread for each of many cores would fill the limit
-        "TF_NUM_INTRAOP_THREADS": str(min(os.cpu_count() or 1, MOST_THREADS)),
+        "TF_NUM_INTRAOP_THREADS": str(min(environment.cores(), MOST_THREADS)),
         "TF_NUM_INTEROP_THREADS": "2",
     }
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from kerasexp.config.rubric import Limits
+from kerasexp.environment import cores
 
 LOOK_EVERY = 0.1  # seconds between two looks at the process
 
@@ -107,9 +108,8 @@ def limit_own_process(seconds: float, most_bytes: int) -> None:
         seconds: of wall time that the caller allows; should the caller die, the process still ends by itself.
         most_bytes: of private data.
     """
-    cores = os.cpu_count() or 1
     _lower(resource.RLIMIT_DATA, most_bytes)
-    _lower(resource.RLIMIT_CPU, int(seconds * cores) + 10)
+    _lower(resource.RLIMIT_CPU, int(seconds * cores()) + 10)
     _lower(resource.RLIMIT_CORE, 0)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ from kerasexp.data.cache import kept_images
 from kerasexp.data.checks import Arrays
 from kerasexp.data.images import read_header, read_image
 from kerasexp.data.splits import stratified
+from kerasexp.environment import cores
 from kerasexp.errors import DataError, UsageError
 
 TEST_SHARE = 0.2
@@ -145,7 +145,7 @@ def _decoded(pictures: Sequence[Path | bytes], form: Form, antialias: bool) -> n
 
 def _parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """`function` of every item, in order; the first error ends the work."""
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(cores())
     try:
         return list(pool.map(function, items))
     finally:
