@@ -95,6 +95,13 @@ class Run:
             )
         return rows
 
+    @property
+    def feature_seconds(self) -> float:
+        """What frozen layers took whose output was computed once; the seconds of the training are without it."""
+        manifest = self.manifest
+        caches = [stage.get("feature_cache") for stage in manifest.get("stages", ())] or [manifest.get("feature_cache")]
+        return sum((cache or {}).get("seconds", 0.0) for cache in caches)
+
     def _read(self, name: str) -> dict[str, Any]:
         content = files.read_json(self.path(name))
         if not isinstance(content, dict):

@@ -99,10 +99,12 @@ def _show(content: dict[str, Any]) -> None:
     ]
     print_table(["all images", "train", "loss", "validation", "loss", "best (epoch)", "test loss"], others)
     print()
+    features = any(row["feature_seconds"] for row in rows)
     cost = [
         [
             name,
             f"{row['epochs']:,}",
+            *([duration(row["feature_seconds"])] if features else []),
             duration(row["seconds"]),
             duration(row["seconds_per_epoch"]) if row["seconds_per_epoch"] else "–",
             f"{row['parameters']['total']:,}",
@@ -110,7 +112,9 @@ def _show(content: dict[str, Any]) -> None:
         ]
         for name, row in zip(names, rows, strict=True)
     ]
-    print_table(["training", "epochs", "time", "per epoch", "parameters", "trainable"], cost)
+    print_table(
+        ["training", "epochs", *["features, once"][:features], "time", "per epoch", "parameters", "trainable"], cost
+    )
     if content["settings"]:
         print()
         numbers = [str(number) for number in range(1, len(rows) + 1)]

@@ -65,6 +65,7 @@ def summary(run: Run) -> dict[str, Any]:
     manifest = run.manifest
     kept = ("experiment", "recipe", "variants", "seed", "status", "stop_reason", "epochs_run", "seconds", "images_seen")
     result: dict[str, Any] = {"run": str(run), **{key: manifest.get(key) for key in kept}}
+    result["feature_seconds"] = run.feature_seconds
     if run.path("metrics.json").exists():
         metrics = run.metrics
         test = metrics["weights"][metrics["table_weights"]]["test"]
@@ -90,7 +91,8 @@ def show_run(run: Run, as_json: bool) -> None:
     words = [result["experiment"], result["recipe"], *result["variants"]]
     reason = f" ({result['stop_reason']})" if result["stop_reason"] else ""
     epochs = result["epochs_run"]
-    spent = f"{epochs:,} epoch{'s'[: epochs != 1]}, {duration(result['seconds'])} of training"
+    features = f"{duration(result['feature_seconds'])} of features, " if result["feature_seconds"] else ""
+    spent = f"{epochs:,} epoch{'s'[: epochs != 1]}, {features}{duration(result['seconds'])} of training"
     print(f"{' '.join(words)}: {result['status']}{reason}, {spent}")
     if "test" in result:
         print(f"{_scores(result['test'])}, n = {result['test']['n']:,}")

@@ -110,6 +110,7 @@ def _classification(
     _draw_images(pictures, images, manifest["data"], class_names, gallery)
     return {
         "solved": solved,
+        "feature_seconds": run.feature_seconds,
         "best": None if solved else _best_validation(history),
         "gallery": gallery,
         "augmented": _augmentation(experiment.augmentation),

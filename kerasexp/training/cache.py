@@ -8,6 +8,7 @@ import fcntl
 import io
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,12 @@ class FeatureCache:
             os.utime(path)
         return features
 
+    def seconds(self, key: str) -> float:
+        """What an entry took to compute, whichever runs did it; 0 if nobody knows."""
+        with contextlib.suppress(DataError):
+            return float(files.read_json(self.folder / key / "entry.json").get("seconds", 0.0))
+        return 0.0
+
     def fill(
         self,
         key: str,
@@ -116,17 +123,23 @@ class FeatureCache:
                 done = self.get(key)
                 if done is not None:
                     return done
-                files.write_json(place / "entry.json", {"what": what, "shape": list(shape)})
+                earlier = self.seconds(key)
+                began = time.monotonic()
+                files.write_json(place / "entry.json", {"what": what, "shape": list(shape), "seconds": earlier})
                 header = _header(shape, dtype)
                 there = os.fstat(file.fileno()).st_size - len(header)
                 rows = max(0, there) // row_bytes // block * block
                 file.truncate(len(header) + rows * row_bytes if rows else 0)
                 if not rows:
                     file.write(header)
-                for computed in blocks(rows):
-                    # written, not mapped: a full disk must end in an error, not in a signal
-                    file.write(np.ascontiguousarray(computed, dtype).data)
-                    file.flush()
+                try:
+                    for computed in blocks(rows):
+                        # written, not mapped: a full disk must end in an error, not in a signal
+                        file.write(np.ascontiguousarray(computed, dtype).data)
+                        file.flush()
+                finally:
+                    spent = round(earlier + time.monotonic() - began, 3)
+                    files.write_json(place / "entry.json", {"what": what, "shape": list(shape), "seconds": spent})
                 os.fsync(file.fileno())
                 if not os.path.samestat(os.fstat(file.fileno()), (place / "features.part").stat()):
                     raise FileNotFoundError  # another process has begun anew

@@ -83,6 +83,7 @@ class FrozenPart:
         augmentation: of the training images; static, or none.
         seed: of the static copies.
         cache: where features are kept.
+        seconds: what the features took to compute, in this run or in an earlier one that kept them.
     """
 
     cut: str
@@ -91,6 +92,7 @@ class FrozenPart:
     augmentation: Augmentation
     seed: int
     cache: FeatureCache
+    seconds: float = 0.0
 
     @classmethod
     def of(
@@ -194,6 +196,7 @@ class FrozenPart:
         key = hashlib.sha256(f"1 {content} {self._digest()} {shape} {np.dtype(dtype)}".encode()).hexdigest()[:24]
         kept = self.cache.get(key)
         if kept is not None and kept.shape == shape:
+            self.seconds += self.cache.seconds(key)
             return kept
         run = tf.function(lambda x: tf.cast(self.head(x, training=False), tf.float32), reduce_retracing=True)
         began = said = time.monotonic()
@@ -216,7 +219,9 @@ class FrozenPart:
                     say(f"  {done:,} of {count:,}, about {duration(left)} left")
 
         description = f"{what}: {shape} after {self.cut}"
-        return self.cache.fill(key, description, shape, dtype, self._block_images(), features)
+        filled = self.cache.fill(key, description, shape, dtype, self._block_images(), features)
+        self.seconds += self.cache.seconds(key)
+        return filled
 
     def _digest(self) -> str:
         """Of everything that decides the features, apart from the images."""

@@ -268,6 +268,7 @@ class _Training:
 
     def _solve(self, stage: Stage, split: Split) -> None:
         """Lets scikit-learn find the weights of a stage."""
+        began = time.monotonic()
         if isinstance(stage.optimizer, LinearSvm):
             self.progress.note(f"Solving the support vector machine on {len(split):,} images")
             solve_last_layer(self.trained, split, stage.optimizer, self.experiment.seed)
@@ -281,26 +282,30 @@ class _Training:
         if self.devices.cluster is not None:  # other processors may come to other bits
             for weight in self.trained.weights:
                 weight.assign(self.devices.of_chief(weight.numpy()))
+        self.position.seconds += time.monotonic() - began
+        self.position.epoch_seconds += time.monotonic() - began
 
     def _without_frozen_part(self, stage: Stage) -> tuple[keras.Model, Dataset, Augmentation]:
         """What is trained on what: the rest of the network on features where that is possible, else all of it."""
         augmentation = self.experiment.augmentation
         reason = obstacle(self.model, stage, augmentation)
-        trained, dataset, cut = self.model, self.dataset, None
+        trained, dataset, cut, seconds = self.model, self.dataset, None, 0.0
         if not reason:
             part = FrozenPart.of(self.model, stage, augmentation, self.experiment.seed)
             try:
                 # one machine does not stop alone: the others would wait for it
                 is_over = self._is_over if self.devices.cluster is None else lambda: False
                 dataset = part.features_of(self.dataset, self.progress.note, is_over)
-                trained, cut = part.tail, part.cut
+                trained, cut, seconds = part.tail, part.cut, part.seconds
                 augmentation = augmentation.model_copy(update={"copies": 0})
             except NoRoom as error:
                 reason = f"no room for the features: {error}"
                 self.progress.note(f"Every epoch computes the frozen part again: {error}.")
         self.devices.agree({"use of the feature cache": cut})
         self.position.cut = cut
-        self._describe(stage, feature_cache={"used": not reason, "reason": reason, "cut": cut})
+        self._describe(
+            stage, feature_cache={"used": not reason, "reason": reason, "cut": cut, "seconds": round(seconds, 1)}
+        )
         return trained, dataset, augmentation
 
     def _describe(self, stage: Stage, **about: Any) -> None:

@@ -38,7 +38,8 @@ def compare(
 
         * `runs`: for each its `label`, `run`, `experiment`, `recipe`, `variants`, `seed`, `status`, `data`, `epochs`,
           `test`, `train`, `validation`, `best_validation`, `validated_by`, `seconds`, `seconds_per_epoch`,
-          `parameters`. The scores of a clustering are those of its mapped labels, with `nmi` and `ari` beside them.
+          `feature_seconds` (of frozen layers that were computed once), `parameters`. The scores of a clustering are
+          those of its mapped labels, with `nmi` and `ari` beside them.
         * `entries`: the same of each run or group of seeds, with `runs` and `seeds`; the scores of a group are means
           with their interval over seeds, `deviation`, `lowest` and `highest`.
         * `settings` that differ: `setting` and `values`, one per entry.

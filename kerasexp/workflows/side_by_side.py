@@ -15,6 +15,7 @@ from kerasexp.evaluation.statistics import mean_interval
 from kerasexp.runs import Run
 
 SCORES_OF_CLUSTERS = ("nmi", "ari")
+COSTS = ("seconds", "seconds_per_epoch", "feature_seconds")
 
 
 def row_of(run: Run, label: str) -> dict[str, Any]:
@@ -35,6 +36,7 @@ def row_of(run: Run, label: str) -> dict[str, Any]:
         "validated_by": run.experiment.data.validation,
         "seconds": seconds,
         "seconds_per_epoch": seconds / epochs if epochs else None,
+        "feature_seconds": run.feature_seconds,
         "parameters": manifest["parameters"],
     }
 
@@ -61,7 +63,7 @@ def entry_of(rows: Sequence[Mapping[str, Any]], label: str) -> dict[str, Any]:
     kept = ("experiment", "recipe", "variants", "data", "validated_by", "parameters")
     entry = {**around, **{key: first[key] for key in kept}}
     if len(rows) == 1:
-        alone = ("test", "train", "validation", "best_validation", "epochs", "seconds", "seconds_per_epoch")
+        alone = ("test", "train", "validation", "best_validation", "epochs", *COSTS)
         return entry | {key: first[key] for key in alone}
     best = [row["best_validation"] for row in rows]
     return entry | {
@@ -70,6 +72,7 @@ def entry_of(rows: Sequence[Mapping[str, Any]], label: str) -> dict[str, Any]:
         "epochs": round(_plain_mean(rows, "epochs")),
         "seconds": _plain_mean(rows, "seconds"),
         "seconds_per_epoch": _plain_mean(rows, "seconds_per_epoch") if all(row["epochs"] for row in rows) else None,
+        "feature_seconds": _plain_mean(rows, "feature_seconds"),
     }
 
 

@@ -46,8 +46,11 @@ def test_a_killed_computation_goes_on_where_it_stopped(tmp_path):
     assert [entry.whole for entry in cache.entries()] == [False]
     with open(tmp_path / "a" / "features.part", "ab") as file:
         file.write(b"half a row")
+    entry = files.read_json(tmp_path / "a" / "entry.json")
+    files.write_json(tmp_path / "a" / "entry.json", {**entry, "seconds": 60.0})
     filled = fill(cache, "a", seen=seen)
     assert seen == [6, 7, 8, 9]
+    assert 60 <= cache.seconds("a") < 70  # what both took
     assert filled[:, 0].tolist() == list(range(10))
 
 

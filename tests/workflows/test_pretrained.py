@@ -90,8 +90,11 @@ def test_stages_run_one_after_the_other(staged_run):
     assert (head["name"], head["first_epoch"], head["trainable_parameters"]) == ("head", 1, 1280 * 3 + 3)
     assert (block["name"], block["first_epoch"]) == ("block 16", 3)
     assert block["trainable_parameters"] > 100_000
+    taken = [stage["feature_cache"].pop("seconds") for stage in (head, block)]
     assert head["feature_cache"] == {"used": True, "reason": "", "cut": "features"}
     assert block["feature_cache"]["cut"] == "block_15_add"
+    assert staged_run.feature_seconds == pytest.approx(sum(taken))
+    assert min(taken) > 0
     assert staged_run.manifest["pretrained"]["mobilenet_v2"]["folded"] is False
 
 
