@@ -48,7 +48,7 @@ def compare(
     [bold]Examples[/]
 
       kerasexp compare runs/kmnist_cnn runs/kmnist_fcnn
-      kerasexp compare runs/kmnist_cnn/20260101T120000-1a2b3c runs/kmnist_cnn/20260102T120000-4d5e6f --out mine
+      kerasexp compare runs/kmnist_cnn/20260101* runs/kmnist_fcnn --out mine
     """
     from kerasexp.workflows.compare import compare
 

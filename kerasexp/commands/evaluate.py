@@ -17,6 +17,8 @@ def evaluate(
 ) -> None:
     """Measures a run's models again, with 95 % intervals.
 
+    The numbers of its metrics.json are written anew, from the run's own data.
+
     [bold]Examples[/]
 
       kerasexp evaluate runs/kmnist_cnn/20260101T120000-1a2b3c

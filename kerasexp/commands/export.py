@@ -34,13 +34,16 @@ def export(
 ) -> None:
     """Writes a run's model for other programs, preprocessing and class names inside.
 
-    It takes float32 images with values 0 to 255, any number at once. Before it is kept, its own runtime opens it and
-    what it says of test images is compared with what the run predicted.
+    It takes float32 images with values 0 to 255, any number at once. Before it
+    is kept, its own runtime opens it and what it says of test images is
+    compared with what the run predicted.
 
     [bold]Examples[/]
 
       kerasexp export runs/kmnist_cnn/20260101T120000-1a2b3c --format onnx
-      kerasexp export runs/kmnist_cnn/20260101T120000-1a2b3c --format litert --out letters.tflite
+
+      [dim]# elsewhere than in the run folder[/]
+      kerasexp export RUN --format litert --out letters.tflite
       kerasexp predict letters.tflite letter.png
     """
     from kerasexp.workflows.export import export

@@ -11,6 +11,9 @@ from kerasexp.commands.output import print_json, print_table
 def list_experiments(json: Json = False, debug: Debug = False) -> None:
     """The experiments with their recipes, variants and measured results.
 
+    A result names its data, seeds, time and machine. Where none stands, nobody
+    has measured it.
+
     [bold]Examples[/]
 
       kerasexp list

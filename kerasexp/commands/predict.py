@@ -27,8 +27,8 @@ def predict(
 ) -> None:
     """Names the class of images with the model of a run, or of an exported file.
 
-    An image that cannot be read is told on standard error and does not keep the others from being classified; the exit
-    code is then 3.
+    An image that cannot be read is told on standard error and does not keep
+    the others from being classified; the exit code is then 3.
 
     [bold]Examples[/]
 

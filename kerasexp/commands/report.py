@@ -8,6 +8,8 @@ from kerasexp.commands.options import Debug, RunFolder
 def report(run: RunFolder, debug: Debug = False) -> None:
     """Writes a run's report again, from its folder alone.
 
+    Page and pictures; nothing is trained or measured again.
+
     [bold]Examples[/]
 
       kerasexp report runs/kmnist_cnn/20260101T120000-1a2b3c

@@ -18,6 +18,8 @@ def show(
 ) -> None:
     """One experiment: its settings, layers, parameters and faults.
 
+    Every setting has the name that [bold]--set[/] takes.
+
     [bold]Examples[/]
 
       kerasexp show kmnist_cnn

@@ -91,13 +91,14 @@ def train(
 ) -> None:
     """Trains an experiment, evaluates it and writes its report.
 
-    Ctrl-C saves and stops; [bold]kerasexp resume[/] goes on from exactly there. With [bold]--seeds[/] or
-    [bold]--variant all[/] the same command does: what is finished is not run again.
+    Ctrl-C saves and stops; [bold]kerasexp resume[/] goes on from exactly there.
+    With [bold]--seeds[/] or [bold]--variant all[/] the same command does: what is finished is
+    not run again.
 
     [bold]Examples[/]
 
       [dim]# no download, a few minutes[/]
-      kerasexp train kmnist_cnn --augment 10 --recipe fast --data mnist5k --epochs 6
+      kerasexp train kmnist_cnn --recipe fast --data mnist5k --epochs 6
 
       [dim]# real KMNIST; then as the study did it, for half an hour[/]
       kerasexp train kmnist_cnn --recipe fast

@@ -131,7 +131,7 @@ def tune(
       kerasexp tune cifar10_cnnv3 --tuner grid
 
       [dim]# on all machines of a Ray cluster[/]
-      kerasexp tune kmnist_fcnn --cluster auto --cpus-per-run 4 --out /shared/searches/fcnn
+      kerasexp tune kmnist_fcnn --cluster auto --out /shared/searches/fcnn
     """
     from kerasexp.workflows.tune import tune
 
