@@ -49,7 +49,7 @@ def ours(count: int, precision: str) -> Callable[[], Any]:
     from kerasexp.config.loading import load_experiment
     from kerasexp.data.dataset import Split
     from kerasexp.data.pipeline import TrainingImages
-    from kerasexp.training.compiled import compile_model, compiled_training
+    from kerasexp.training.compiled import compile_model, compiled_steps
     from kerasexp.training.state import build_seeded
 
     experiment = load_experiment("mnist_deep_kmeans_pretrained")
@@ -59,7 +59,7 @@ def ours(count: int, precision: str) -> Callable[[], Any]:
     model = build_seeded(experiment, (28, 28, 1), 10)
     model.alpha.assign(ALPHA)
     compile_model(model, joint, images, epochs=1000)
-    run_steps = compiled_training(model)
+    run_steps = compiled_steps(model.train_step, images)
     epochs = itertools.count()
 
     def segment() -> float:

@@ -28,7 +28,7 @@ from kerasexp.config.schema import Experiment
 from kerasexp.data.dataset import Dataset
 from kerasexp.data.pipeline import TrainingImages
 from kerasexp.training.cache import FeatureCache
-from kerasexp.training.compiled import compile_model, compiled_training
+from kerasexp.training.compiled import compile_model, compiled_steps
 from kerasexp.training.features import FrozenPart
 from kerasexp.training.stages import freeze
 from kerasexp.training.state import build_seeded
@@ -86,7 +86,7 @@ def main() -> None:
         features = part.features_of(dataset, lambda text: None)
         images = TrainingImages(features.train, classes, stage.batch_size, experiment.seed, experiment.augmentation)
         compile_model(part.tail, stage, images, epochs=1)
-        run_steps = compiled_training(part.tail)
+        run_steps = compiled_steps(part.tail.train_step, images)
         ours: list[float] = []
         theirs: list[float] = []
         for number in range(arguments.rounds + 1):  # the first round of both compiles and is left out

@@ -22,7 +22,7 @@ from kerasexp.config.loading import load_experiment
 from kerasexp.data.dataset import Split
 from kerasexp.data.load import load_dataset
 from kerasexp.data.pipeline import TrainingImages
-from kerasexp.training.compiled import compile_model, compiled_training
+from kerasexp.training.compiled import compile_model, compiled_steps
 from kerasexp.training.state import build_seeded
 
 COPIES = 10
@@ -45,7 +45,7 @@ def rounds_of(name: str, split: Split, rounds: int) -> tuple[np.ndarray, np.ndar
     batch = next(iter(images.epoch(0)))
     model = build_seeded(experiment, (28, 28, 1), 10)
     compile_model(model, experiment, images, epochs=1)
-    with_pipeline = compiled_training(model)
+    with_pipeline = compiled_steps(model.train_step, images)
     steps = STEPS[name]
 
     @tf.function

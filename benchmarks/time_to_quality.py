@@ -42,7 +42,7 @@ def published_seconds_per_image(data: str | None, parts: int) -> list[float]:
     import tensorflow as tf
 
     from kerasexp.data.pipeline import TrainingImages
-    from kerasexp.training.compiled import compile_model, compiled_training
+    from kerasexp.training.compiled import compile_model, compiled_steps
     from kerasexp.training.state import build_seeded
     from kerasexp.workflows.prepare import prepare_data
 
@@ -53,7 +53,7 @@ def published_seconds_per_image(data: str | None, parts: int) -> list[float]:
     images = TrainingImages(dataset.train, classes, experiment.batch_size, experiment.seed, experiment.augmentation)
     model = build_seeded(experiment, dataset.image_shape, classes)
     compile_model(model, experiment, images, epochs=1)
-    run_steps = compiled_training(model)
+    run_steps = compiled_steps(model.train_step, images)
     seconds = []
     for part in range(parts):
         iterator = iter(images.epoch(part))

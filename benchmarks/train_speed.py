@@ -53,7 +53,7 @@ def ours(settings: dict[str, Any], count: int, precision: str) -> Callable[[], A
     from kerasexp.config.schema import Experiment
     from kerasexp.data.dataset import Split
     from kerasexp.data.pipeline import TrainingImages
-    from kerasexp.training.compiled import compile_model, compiled_training
+    from kerasexp.training.compiled import compile_model, compiled_steps
     from kerasexp.training.state import build_seeded
 
     experiment = Experiment.model_validate(settings)
@@ -61,7 +61,7 @@ def ours(settings: dict[str, Any], count: int, precision: str) -> Callable[[], A
     images = TrainingImages(split, 10, experiment.batch_size, experiment.seed, experiment.augmentation)
     model = build_seeded(experiment, (28, 28, 1), 10)
     compile_model(model, experiment, images, epochs=1000)
-    run_steps = compiled_training(model)
+    run_steps = compiled_steps(model.train_step, images)
     epochs = itertools.count()
 
     def segment() -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from kerasexp.environment import cores
 BLOCK_IMAGES = 1024
 BLOCK_BYTES = 4 * 2**20
 PARALLEL_BLOCKS = min(8, cores())
+RESIDENT_BYTES = 2**30  # of training images that a GPU keeps: MNIST's take 94 MB there, CIFAR-10's 307 MB
 
 
 def epoch_order(seed: int, epoch: int, length: int) -> np.ndarray:
@@ -51,8 +53,8 @@ class TrainingImages:
     Example:
 
     >>> images = TrainingImages(dataset.train, 10, batch_size=128, seed=42, augmentation=experiment.augmentation)
-    >>> for x, y in images.epoch(0):
-    ...     train_step(x, y)
+    >>> for element in images.epoch(0):
+    ...     x, y = images.unpack(element)
 
     Args:
         split: the images, uint8, or features, float16 or float32; a `np.memmap` is read from disk, block by block.
@@ -61,6 +63,8 @@ class TrainingImages:
         seed: from 0.
         augmentation: how many copies, how strongly changed, and whether every epoch has the same.
         sharing: where several replicas share each batch, which part of it is read here; None: all of it.
+        device: where all images are kept, gathered and augmented, as `resident_device` gives it; by default they stay
+            with the processor, which hands over finished batches.
 
     Attributes:
         images_per_epoch: number of images in an epoch, copies counted.
@@ -75,15 +79,17 @@ class TrainingImages:
         seed: int,
         augmentation: Augmentation,
         sharing: Sharing | None = None,
+        device: str | None = None,
     ) -> None:
         self.split = split
         self.sharing = sharing
+        self.device = device
         self.batch_size = batch_size
         self.seed = seed
         self.augmentation = augmentation
         self.images_per_epoch = len(split) * max(1, augmentation.copies)
         self.steps_per_epoch = math.ceil(self.images_per_epoch / batch_size)
-        self._read = _reader(split, classes)
+        self._read = _reader(split, classes, device)
         self._names = changes_of(augmentation, split.x.shape[-1]) if augmentation.copies else {}
         self._static_changes = self._draw_changes(0) if augmentation.static else None
         # Traced once: an epoch hands in its order and its changes, which costs about a millisecond.
@@ -103,7 +109,7 @@ class TrainingImages:
             A dataset of `steps_per_epoch - first_step` batches `(x, y)`: x `[b, height, width, channels]` with values 0
             to 255, uint8 without augmentation and float32 with it, or float32 features `[b, ...]`; y float32 one-hot
             `[b, classes]`. With `sharing`, elements `((x, y), size)`: the images read here, and how many the batch has
-            in all, int64.
+            in all, int64. With a `device`, the numbers that `unpack` makes x and y from.
         """
         order = epoch_order(self.seed, epoch, self.images_per_epoch)[first_step * self.batch_size :]
         if self.sharing is not None:
@@ -113,6 +119,20 @@ class TrainingImages:
                 return _as_written(tf.data.Dataset.zip(batches, tf.data.Dataset.from_tensor_slices(sizes)))
         with tf.device("CPU"):
             return self._build(tf.convert_to_tensor(order), self._changes(epoch))
+
+    def unpack(self, element: Any) -> Any:
+        """The images and labels `(x, y)` of an element of `epoch`; for use inside the compiled step.
+
+        With a `device` they are gathered and augmented there, so that nothing but their numbers crosses the bus.
+        """
+        if self.device is None:
+            return element
+        with tf.device(self.device):
+            return self._images(*element)
+
+    def _images(self, positions: tf.Tensor, changes: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        x, y = self._read(positions)
+        return (augment(x, changes, self.augmentation) if self.augmentation.copies else x), y
 
     def _changes(self, epoch: int) -> dict[str, tf.Tensor]:
         return self._draw_changes(epoch) if self._static_changes is None else self._static_changes
@@ -136,13 +156,11 @@ class TrainingImages:
         block = _block_images(self.split)
 
         @tf.autograph.experimental.do_not_convert  # there is nothing to convert, and looking for it takes a second
-        def read_block(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def read_block(start: tf.Tensor) -> tuple[tf.Tensor, Any]:
             virtual = order[start : start + block]
-            x, y = self._read(virtual % len(self.split))
-            if self.augmentation.copies:
-                drawn = {name: tf.gather(part, virtual) for name, part in changes.items()}
-                x = augment(x, drawn, self.augmentation)
-            return x, y
+            positions = virtual % len(self.split)
+            drawn = {name: tf.gather(part, virtual) for name, part in changes.items()}
+            return self._images(positions, drawn) if self.device is None else (positions, drawn)
 
         length = tf.size(order, tf.int64)
         starts = tf.data.Dataset.range(0, length, block)
@@ -151,6 +169,17 @@ class TrainingImages:
         sizes = self.batch_size if counts is None else counts
         batches = blocks.rebatch(sizes).apply(tf.data.experimental.assert_cardinality(steps))
         return _as_written(batches.prefetch(2))
+
+
+def resident_device(split: Split, augmentation: Augmentation) -> str | None:
+    """The GPU that can keep all images of a split, and augment them, by its name; None if there is none.
+
+    Not where they take more than `RESIDENT_BYTES`, or are warped elastically: that gathers single bytes, for which
+    TensorFlow has no kernel on a GPU.
+    """
+    gpus = tf.config.list_logical_devices("GPU")
+    small = is_in_memory(split.x) and math.prod(split.x.shape) * _kept_as(split.x.dtype).itemsize <= RESIDENT_BYTES
+    return gpus[0].name if gpus and small and not (augmentation.copies and augmentation.elastic) else None
 
 
 def ordered_batches(
@@ -229,12 +258,15 @@ def augmented_examples(
     return examples
 
 
-def _reader(split: Split, classes: int) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+def _reader(
+    split: Split, classes: int, device: str | None = None
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """A function for use in a graph, from positions `[b]` to images (or features) and one-hot labels."""
-    with tf.device("CPU"):
+    kept = split.x if device is None else np.asarray(split.x, _kept_as(split.x.dtype))
+    with tf.device(device or "CPU"):
         labels = tf.constant(split.y)
-        images = tf.constant(split.x) if is_in_memory(split.x) else None
-    dtype = tf.as_dtype(split.x.dtype)
+        images = tf.constant(kept) if is_in_memory(split.x) else None
+    dtype = tf.as_dtype(kept.dtype)
 
     def from_memory(positions: tf.Tensor) -> tf.Tensor:
         return tf.gather(images, positions)
@@ -245,11 +277,16 @@ def _reader(split: Split, classes: int) -> Callable[[tf.Tensor], tuple[tf.Tensor
 
     def read(positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         x = from_memory(positions) if images is not None else from_disk(positions)
-        if dtype == tf.float16:  # how features are kept, not how they are computed with
+        if dtype == tf.float16:  # how features, and a GPU's images, are kept, not how they are computed with
             x = tf.cast(x, tf.float32)
         return x, tf.one_hot(tf.gather(labels, positions), classes)
 
     return read
+
+
+def _kept_as(dtype: np.dtype) -> np.dtype:
+    """How a GPU keeps images: TensorFlow cannot gather bytes there, and 16 bits hold 0 to 255 exactly."""
+    return np.dtype(np.float16) if dtype == np.uint8 else dtype
 
 
 def _block_images(split: Split) -> int:

@@ -20,12 +20,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kerasexp.config import schema
 from kerasexp.data.dataset import Split
-from kerasexp.data.pipeline import TrainingImages
+from kerasexp.data.pipeline import TrainingImages, resident_device
 from kerasexp.errors import KerasexpError, did_you_mean
 from kerasexp.models.deep_kmeans import DeepKMeans, deep_kmeans
 from kerasexp.training.alpha import Growth
 from kerasexp.training.callbacks import keras_callbacks
-from kerasexp.training.compiled import compile_model, compiled_training
+from kerasexp.training.compiled import compile_model, compiled_steps
 from kerasexp.training.kmeans import place_representatives
 
 _AS_THEY_ARE = schema.Augmentation(copies=0, static=False, rotation=0, shift=0, shear=0, zoom=0.0, fill="black")
@@ -211,9 +211,11 @@ class DeepKMeansClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clu
             epochs=int(epochs),
             alpha=schema.Alpha(first=self.alpha, growth=self.growth, epochs_each=1),
         )
-        images = TrainingImages(split, 1, stage.batch_size, seed, _AS_THEY_ARE)
+        images = TrainingImages(
+            split, 1, stage.batch_size, seed, _AS_THEY_ARE, device=resident_device(split, _AS_THEY_ARE)
+        )
         compile_model(model, stage, images, epochs)
-        run_steps = compiled_training(model)
+        run_steps = compiled_steps(model.train_step, images)
         watchers = keras.callbacks.CallbackList(keras_callbacks(stage), model=model)
         for epoch in range(epochs):
             model.reset_metrics()

@@ -28,23 +28,23 @@ def compile_model(model: keras.Model, stage: Stage, images: TrainingImages, epoc
         make_metrics(model, model.output.shape[-1])
         return
     # the metrics' variables are made at their first use, which must not be inside the compiled loop
-    x, y = next(iter(images.epoch(0).take(1)))
+    x, y = images.unpack(next(iter(images.epoch(0).take(1))))
     model.compute_metrics(x[:1], y[:1], y[:1])
     model.reset_metrics()
 
 
-def compiled_training(model: keras.Model) -> Callable[[Any, Any], None]:
-    """A function of (iterator, steps) that trains that many steps in one call."""
-    return compiled_steps(model.train_step)
+def compiled_steps(step: Callable[[Any], Any], images: TrainingImages) -> Callable[[Any, Any], None]:
+    """A function of (iterator, steps) that takes that many batches of an epoch through `step` in one call.
 
-
-def compiled_steps(step: Callable[[Any], Any]) -> Callable[[Any, Any], None]:
-    """A function of (iterator, steps) that takes that many batches through `step` in one call."""
+    Args:
+        step: a model's `train_step` or `test_step`.
+        images: whose `epoch` the iterator goes through.
+    """
 
     @tf.function
     def run_steps(iterator: Any, steps: Any) -> None:
         for _ in tf.range(steps):
-            step(next(iterator))
+            step(images.unpack(next(iterator)))
 
     return run_steps
 

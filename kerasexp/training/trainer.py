@@ -19,7 +19,7 @@ import tensorflow as tf
 from kerasexp import files
 from kerasexp.config.schema import Augmentation, Experiment, KMeans, LinearSvm, Stage
 from kerasexp.data.dataset import Dataset, Split
-from kerasexp.data.pipeline import TrainingImages, evaluation_batches
+from kerasexp.data.pipeline import TrainingImages, evaluation_batches, resident_device
 from kerasexp.errors import Interrupted, KerasexpError, WorkerLost
 from kerasexp.models import prediction_batch
 from kerasexp.models.deep_kmeans import DeepKMeans
@@ -27,7 +27,7 @@ from kerasexp.runs import Run
 from kerasexp.training.alpha import AlphaSchedule
 from kerasexp.training.cache import NoRoom
 from kerasexp.training.callbacks import BestWeights, History, keras_callbacks
-from kerasexp.training.compiled import compile_model, compiled_steps, compiled_training, compiled_validation
+from kerasexp.training.compiled import compile_model, compiled_steps, compiled_validation
 from kerasexp.training.devices import Devices
 from kerasexp.training.features import FrozenPart, obstacle
 from kerasexp.training.interruption import Interruption
@@ -191,8 +191,9 @@ class _Training:
             was, now = ("once", "in every step") if cut_before else ("in every step", "once")
             say_difference(self.run, self.progress, f"the frozen part was computed {was} and is computed {now} now")
         sharing = self.devices.sharing
+        device = resident_device(dataset.train, augmentation) if sharing is None else None
         images = TrainingImages(
-            dataset.train, self.classes, stage.batch_size, self.experiment.seed, augmentation, sharing
+            dataset.train, self.classes, stage.batch_size, self.experiment.seed, augmentation, sharing, device
         )
         self.images = images
         epochs = stage.epochs_for(len(self.dataset.train), self.experiment.augmentation.copies)
@@ -243,8 +244,8 @@ class _Training:
     def _compiled(self, train: bool) -> tuple[Callable[[Any, Any], None], Callable[[Any], None]]:
         """What runs steps, and what runs the validation; without training an epoch only measures what was solved."""
         if self.devices.strategy is None:
-            run_steps = compiled_training(self.trained) if train else compiled_steps(self.trained.test_step)
-            return run_steps, compiled_validation(self.trained)
+            step = self.trained.train_step if train else self.trained.test_step
+            return compiled_steps(step, self.images), compiled_validation(self.trained)
         replicas = Replicas(self.trained, self.devices)
         return replicas.compiled_steps(train), replicas.compiled_validation()
 

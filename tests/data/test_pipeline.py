@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from kerasexp.data.pipeline import (
     epoch_order,
     evaluation_batches,
     ordered_batches,
+    resident_device,
 )
 
 CLASSES = 10
@@ -325,3 +327,72 @@ def test_static_copies_cost_only_their_transforms():
     assert images._static_changes["transform"].dtype == tf.float32
     graph = images._build.get_concrete_function().graph.as_graph_def()
     assert graph.ByteSize() < 100_000
+
+
+ON_A_DEVICE = EVERYTHING.model_copy(update={"elastic": 0.0})
+
+
+@pytest.mark.parametrize("augmentation", [PLAIN, STATIC, ON_A_DEVICE])
+def test_images_that_a_device_keeps_are_the_same(augmentation):
+    """Bit for bit where the device is the processor, which every machine has."""
+    split = make_split(shape=(8, 11, 3))
+    images = TrainingImages(split, CLASSES, 32, 4, augmentation, device="CPU:0")
+
+    @tf.function
+    def unpacked(iterator):
+        return images.unpack(next(iterator))
+
+    batches = images.epoch(1, first_step=3)
+    assert batches.element_spec[0].shape.as_list() == [None]  # numbers alone go to the device
+    iterator = iter(batches)
+    parts = [unpacked(iterator) for _ in range(len(batches))]
+    x, y = (np.concatenate(part) for part in zip(*parts, strict=True))
+    expected_x, expected_y = collect(training(split, augmentation).epoch(1, first_step=3))
+    np.testing.assert_array_equal(x, expected_x)
+    np.testing.assert_array_equal(y, expected_y)
+
+
+def test_features_that_a_device_keeps_are_the_same():
+    features = np.random.default_rng(3).normal(size=(50, 6))
+    for dtype in (np.float16, np.float32):
+        split = Split(features.astype(dtype), np.arange(50) % CLASSES, np.arange(50))
+        images = TrainingImages(split, CLASSES, 16, 4, PLAIN, device="CPU:0")
+        x = np.concatenate([images.unpack(element)[0] for element in images.epoch(0)])
+        np.testing.assert_array_equal(x, collect(training(split, PLAIN, 16).epoch(0))[0])
+
+
+def test_what_a_gpu_keeps(monkeypatch):
+    gpu = types.SimpleNamespace(name="/device:GPU:0")
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [gpu] if kind == "GPU" else [])
+    split = make_split(20)
+    assert resident_device(split, ON_A_DEVICE) == "/device:GPU:0"
+    assert resident_device(split, EVERYTHING) is None  # no kernel
+    assert resident_device(split, EVERYTHING.model_copy(update={"copies": 0})) == "/device:GPU:0"
+    monkeypatch.setattr(pipeline, "RESIDENT_BYTES", 2 * split.x.size - 1)
+    assert resident_device(split, PLAIN) is None
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [])
+    assert resident_device(split, PLAIN) is None
+
+
+def test_every_kernel_that_a_gpu_needs_for_it_is_registered():
+    """TensorFlow's package for Linux holds the kernels for GPUs; a machine without a card can look them up."""
+    kernels = pytest.importorskip("tensorflow.python.framework.kernels")
+
+    def types_on_gpu(operation, constraint):
+        found = kernels.get_registered_kernels_for_op(operation).kernel
+        return {
+            tf.as_dtype(kind).name
+            for kernel in found
+            if kernel.device_type == "GPU"
+            for one in kernel.constraint
+            if one.name == constraint
+            for kind in one.allowed_values.list.type
+        }
+
+    if not types_on_gpu("MatMul", "T"):
+        pytest.skip("this TensorFlow was built for processors alone")
+    assert types_on_gpu("GatherV2", "Tparams") >= {"float16", "float32", "int64"}
+    assert types_on_gpu("ImageProjectiveTransformV3", "dtype") >= {"float32"}
+    for operation in ("RGBToHSV", "HSVToRGB"):
+        assert types_on_gpu(operation, "T") >= {"float32"}
+    assert types_on_gpu("OneHot", "T") >= {"float32"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import resource
 
 import keras
@@ -9,9 +10,12 @@ import numpy as np
 import pytest
 
 import kerasexp
+from kerasexp.config.loading import load_experiment
 from kerasexp.errors import KerasexpError
 from kerasexp.models.saved import load_model
 from kerasexp.runs import open_run, read_history
+from kerasexp.training import trainer
+from tests.training.examples import digits, made_run, train_run
 
 TINY = ["model.units=[8,8]"]
 
@@ -43,6 +47,20 @@ def test_the_logged_validation_is_what_keras_evaluates(trained_run):
     row = read_history(trained_run.path("history.csv"))[-1]
     assert row["val_accuracy"] == pytest.approx(accuracy, abs=1e-6)
     assert row["val_loss"] == pytest.approx(loss, rel=1e-4)
+
+
+def test_images_that_a_device_keeps_train_the_same_bits(tmp_path, monkeypatch):
+    """What a run does on a GPU with small images, on the only device that every machine has."""
+    changes = {"augmentation": {"copies": 2}, "model": {"filters": [4, 8], "dense": 16}, "epochs": 2}
+    experiment, dataset = load_experiment("kmnist_cnn", "sound", changes=changes), digits()
+    dataset = dataclasses.replace(dataset, validation=dataset.test)
+    weights = []
+    for number, device in enumerate([None, "CPU:0"]):
+        monkeypatch.setattr(trainer, "resident_device", lambda split, augmentation, device=device: device)
+        outcome = train_run(made_run(experiment, dataset, tmp_path / str(number)), dataset)
+        assert outcome.status == "complete"
+        weights.append(outcome.model.get_weights())
+    assert all(np.array_equal(one, other) for one, other in zip(*weights, strict=True))
 
 
 def test_plain_keras_opens_the_model(trained_run):
