@@ -15,7 +15,8 @@ from typing import Any
 
 from kerasexp.errors import KerasexpError, UsageError, did_you_mean
 
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16", "tensorfloat32")
+TENSORFLOAT32_SINCE = (8, 0)  # compute capability of the first NVIDIA GPUs that multiply in it
 BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}  # processor flags of units that multiply in bfloat16
 BFLOAT16_OPTION = "auto_mixed_precision_onednn_bfloat16"  # of TensorFlow's graph optimizer
 # of `versions` and `hardware`: what can change the bits of a computation
@@ -25,51 +26,63 @@ DECIDE_BITS = ("tensorflow", "keras", "processor", "threads", "gpu")
 def start_tensorflow(precision: str = "float32") -> None:
     """Imports TensorFlow quietly and sets it up; the only place that does. Further calls only change the precision.
 
-    Operations are deterministic from here on, a GPU's memory is taken as it is needed, and for `bfloat16` on the CPU
-    the graph multiplies and convolves in bfloat16 while weights and optimizer stay float32.
+    Operations are deterministic from here on, and a GPU's memory is taken as it is needed. Weights and optimizer are
+    float32 always; for `bfloat16` a processor, and for `tensorfloat32` a GPU, rounds what it multiplies and convolves.
+    Each leaves the other kind of device in float32, so that a run can be evaluated wherever it was trained.
 
     Args:
-        precision: `float32` or `bfloat16`, as `resolve_precision` gives it.
+        precision: `float32`, `bfloat16` or `tensorfloat32`, as `resolve_precision` gives it.
 
     Raises:
-        UsageError: for another precision, or for bfloat16 on a GPU.
+        UsageError: for another precision.
         KerasexpError: if TensorFlow cannot be imported.
     """
     if precision not in PRECISIONS[1:]:
         raise UsageError(f'Unknown precision "{precision}". {did_you_mean(precision, PRECISIONS[1:])}')
     tf = _tensorflow()
-    if precision == "bfloat16" and gpus():
-        raise UsageError("bfloat16 runs on the CPU only, and TensorFlow sees a GPU. Use --precision float32.")
     tf.config.optimizer.set_experimental_options({BFLOAT16_OPTION: precision == "bfloat16"})
+    if gpus():
+        tf.config.experimental.enable_tensor_float_32_execution(precision == "tensorfloat32")
 
 
 def precision_in_use() -> str:
-    """`float32` or `bfloat16`, as `start_tensorflow` has set it last."""
-    options = _tensorflow().config.optimizer.get_experimental_options()
-    return "bfloat16" if options.get(BFLOAT16_OPTION) else "float32"
+    """`float32`, `bfloat16` or `tensorfloat32`: what the device in use makes of what `start_tensorflow` has set."""
+    config = _tensorflow().config
+    if gpus():
+        return "tensorfloat32" if config.experimental.tensor_float_32_execution_enabled() else "float32"
+    return "bfloat16" if config.optimizer.get_experimental_options().get(BFLOAT16_OPTION) else "float32"
 
 
 def resolve_precision(wanted: str) -> str:
     """The precision to train in.
 
     Args:
-        wanted: `float32`, `bfloat16`, or `auto`: bfloat16 where the processor has units for it and TensorFlow sees no
-            GPU, else float32.
+        wanted: `float32`, `bfloat16`, `tensorfloat32`, or `auto`: tensorfloat32 or bfloat16 where the GPU or, without
+            one, the processor has units for it, else float32.
 
     Returns:
-        `float32` or `bfloat16`.
+        `float32`, `bfloat16` or `tensorfloat32`.
 
     Raises:
-        UsageError: for any other word.
+        UsageError: for any other word, or a precision that the device in use does not have.
     """
     if wanted not in PRECISIONS:
         raise UsageError(f'Unknown precision "{wanted}". {did_you_mean(wanted, PRECISIONS)}')
-    if wanted != "auto":
-        return wanted
-    if not has_bfloat16():
-        return "float32"
     _tensorflow()
-    return "float32" if gpus() else "bfloat16"
+    if wanted == "auto":
+        if gpus():
+            return "tensorfloat32" if has_tensorfloat32() else "float32"
+        return "bfloat16" if has_bfloat16() else "float32"
+    if wanted == "bfloat16" and gpus():
+        raise UsageError(
+            "bfloat16 runs on the processor only, and TensorFlow sees a GPU. Use --precision auto or --devices cpu."
+        )
+    if wanted == "tensorfloat32" and not has_tensorfloat32():
+        raise UsageError(
+            "tensorfloat32 needs an NVIDIA GPU of compute capability 8.0 or more, and TensorFlow sees none. Use "
+            "--precision float32."
+        )
+    return wanted
 
 
 def versions() -> dict[str, str | None]:
@@ -125,6 +138,14 @@ def processor_name() -> str:
 def has_bfloat16() -> bool:
     """Whether the processor has units that multiply in bfloat16."""
     return not BFLOAT16_FLAGS.isdisjoint(_cpuinfo().get("flags", "").split())
+
+
+def has_tensorfloat32() -> bool:
+    """Whether every GPU that TensorFlow may use multiplies in TensorFloat-32, and there is one."""
+    config = _tensorflow().config
+    details = map(config.experimental.get_device_details, config.get_visible_devices("GPU"))
+    capabilities = [one.get("compute_capability", (0, 0)) for one in details]
+    return bool(capabilities) and min(capabilities) >= TENSORFLOAT32_SINCE
 
 
 def cores() -> int:

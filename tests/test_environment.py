@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_precision_can_change_within_one_process(tf):
 def test_unknown_precision(tf):
     with pytest.raises(UsageError, match=r'"float16".*Did you mean "bfloat16"'):
         environment.start_tensorflow("float16")
-    with pytest.raises(UsageError, match="Valid: auto, bfloat16, float32"):
+    with pytest.raises(UsageError, match="Valid: auto, bfloat16, float32, tensorfloat32"):
         environment.resolve_precision("double")
 
 
@@ -77,17 +78,54 @@ def test_auto_is_float32_without_units(cpuinfo):
     assert environment.resolve_precision("auto") == "float32"
 
 
-def test_auto_is_float32_on_a_gpu(cpuinfo, monkeypatch, tf):
-    cpuinfo("amx_bf16")
-    monkeypatch.setattr(environment, "gpus", lambda: ["NVIDIA H200"])
+@pytest.fixture
+def gpu(cpuinfo, monkeypatch, tf):
+    """Makes TensorFlow tell of a card with this compute capability."""
+    card = types.SimpleNamespace(name="GPU:0")
+
+    def make(*capability: int) -> None:
+        cpuinfo("amx_bf16")
+        details = {"device_name": "a card", "compute_capability": capability}
+        monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [card])
+        monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda device: details)
+
+    yield make
+    tf.config.experimental.enable_tensor_float_32_execution(True)  # TensorFlow's default
+
+
+def test_auto_is_tensorfloat32_on_a_gpu_that_has_it(gpu):
+    gpu(7, 5)
     assert environment.resolve_precision("auto") == "float32"
-    with pytest.raises(UsageError, match="CPU only"):
-        environment.start_tensorflow("bfloat16")
+    with pytest.raises(UsageError, match="compute capability 8.0 or more"):
+        environment.resolve_precision("tensorfloat32")
+    gpu(9, 0)
+    assert environment.resolve_precision("auto") == "tensorfloat32"
+    assert environment.resolve_precision("float32") == "float32"
+    with pytest.raises(UsageError, match="bfloat16 runs on the processor only.*--devices cpu"):
+        environment.resolve_precision("bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("precision", "used"), [("float32", "float32"), ("bfloat16", "float32"), ("tensorfloat32", "tensorfloat32")]
+)
+def test_a_gpu_rounds_only_where_it_is_told_to(gpu, tf, precision, used):
+    """What a processor trained in bfloat16 a GPU evaluates in float32."""
+    gpu(9, 0)
+    environment.start_tensorflow(precision)
+    assert tf.config.experimental.tensor_float_32_execution_enabled() is (precision == "tensorfloat32")
+    assert environment.precision_in_use() == used
+
+
+def test_a_processor_evaluates_what_a_gpu_trained(tf):
+    environment.start_tensorflow("tensorfloat32")
+    assert environment.precision_in_use() == "float32"
 
 
 def test_an_explicit_precision_is_taken_as_it_is(cpuinfo):
     cpuinfo("fpu")
     assert environment.resolve_precision("bfloat16") == "bfloat16"
+    with pytest.raises(UsageError, match="TensorFlow sees none"):
+        environment.resolve_precision("tensorfloat32")
 
 
 def test_versions():

@@ -65,9 +65,10 @@ def train(
         ),
     ] = None,
     precision: Annotated[
-        Literal["auto", "float32", "bfloat16"] | None,
+        Literal["auto", "float32", "bfloat16", "tensorfloat32"] | None,
         typer.Option(
-            help="Instead of the recipe's; auto is bfloat16 where the processor has units for it.",
+            metavar="NAME",
+            help="float32, bfloat16 (processors) or tensorfloat32 (GPUs), not the recipe's. auto: the fastest here.",
             rich_help_panel="What to run",
         ),
     ] = None,

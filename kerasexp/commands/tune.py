@@ -90,8 +90,8 @@ def tune(
         typer.Option(metavar="N", help="Of all trials and of the search.", rich_help_panel="What to run"),
     ] = None,
     precision: Annotated[
-        Literal["auto", "float32", "bfloat16"] | None,
-        typer.Option(help="Instead of the recipe's.", rich_help_panel="What to run"),
+        Literal["auto", "float32", "bfloat16", "tensorfloat32"] | None,
+        typer.Option(metavar="NAME", help="Instead of the recipe's.", rich_help_panel="What to run"),
     ] = None,
     set_: Set = None,
     out: Annotated[

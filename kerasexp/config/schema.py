@@ -345,7 +345,7 @@ class Experiment(Stage):
         stages: trained one after the other, each with its own differences from the top level; none trains the top level
             itself.
         weights: which weights the recipe's table uses: of the last epoch, or of the best by `monitor`.
-        precision: `auto` is bfloat16 on a processor with bfloat16 matrix units, else float32.
+        precision: `auto` is tensorfloat32 on a GPU, or bfloat16 on a processor, that has units for it, else float32.
         save_seconds: how often the exact state is saved, at the latest.
         faults: the mistakes that the recipe carries (`kerasexp.config.faults`).
         embedding: maps that the evaluation draws; they change no weight.
@@ -365,7 +365,7 @@ class Experiment(Stage):
     augmentation: Augmentation
     weights: Literal["last", "best"]
     monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
-    precision: Literal["auto", "float32", "bfloat16"]
+    precision: Literal["auto", "float32", "bfloat16", "tensorfloat32"]
     save_seconds: NotNegative = 60.0
     faults: tuple[str, ...] = ()
     measured: tuple[Measured, ...] = ()

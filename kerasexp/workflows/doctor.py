@@ -87,9 +87,12 @@ def _tensorflow() -> dict[str, Any]:
 def _processor() -> dict[str, Any]:
     cores = environment.cores()
     found = f"{environment.processor_name()}, {cores} core{'s'[: cores > 1]}"
-    if environment.has_bfloat16():
-        return _check("processor", "ok", f"{found}, with bfloat16 units: --precision auto trains in bfloat16")
-    return _check("processor", "ok", f"{found}, no bfloat16 units: --precision auto trains in float32")
+    units = f"{'with' if environment.has_bfloat16() else 'no'} bfloat16 units"
+    return _check("processor", "ok", f"{found}, {units}: --precision auto trains {_auto_here()}")
+
+
+def _auto_here() -> str:
+    return f"in {environment.resolve_precision('auto')}{' on the GPU' if environment.gpus() else ''}"
 
 
 def _memory() -> dict[str, Any]:

@@ -26,7 +26,7 @@ from kerasexp.training.trainer import validation_split
 from kerasexp.workflows.prepare import prepare_data
 
 # how far the same weights' accuracy may be from itself on another processor, as a share of the images
-SAME_ACCURACY = {"float32": 0.002, "bfloat16": 0.01}
+SAME_ACCURACY = {"float32": 0.002, "tensorfloat32": 0.005, "bfloat16": 0.01}
 
 
 def disagreements(run: Run, model: keras.Model, card: dict[str, Any], data: str, data_dir: str | None) -> list[str]:

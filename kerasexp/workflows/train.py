@@ -48,7 +48,7 @@ def train(
         epochs: at the most, instead of the recipe's.
         max_time: seconds of training after which the run is saved, evaluated and ended as `stopped`.
         seed: instead of the experiment's own.
-        precision: `float32`, `bfloat16` or `auto`, instead of the recipe's.
+        precision: `float32`, `bfloat16`, `tensorfloat32` or `auto`, instead of the recipe's.
         weights: of the pretrained part, instead of the recipe's: `imagenet`, `random` or the path of a file.
         set: further settings, as `path=value`.
         devices: `auto` (the default: one GPU where there is one, else the processor), `cpu`, `all`, or a list such as

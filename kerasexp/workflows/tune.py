@@ -65,7 +65,7 @@ def tune(
         offline: never use the network.
         epochs: of each trial at the most; with `hyperband` of the longest ones.
         seed: of every trial and of the search, instead of the experiment's own.
-        precision: `float32`, `bfloat16` or `auto`, instead of the recipe's.
+        precision: `float32`, `bfloat16`, `tensorfloat32` or `auto`, instead of the recipe's.
         set: further settings of all trials, as `path=value`.
         out: folder of the search; `searches/<experiment>-<digest>` by default.
         workers: how many trials are trained at a time, each in a process of its own; by default one, or on a cluster as

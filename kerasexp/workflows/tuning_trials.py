@@ -39,7 +39,7 @@ class Trials:
         record: of the search.
         base: the experiment whose settings are varied.
         configure: the experiment of a trial.
-        precision: `float32` or `bfloat16`, of all trials.
+        precision: of all trials, resolved.
         command: the command line that repeats a trial's run.
         data_dir: folder of the data.
         offline: never use the network.

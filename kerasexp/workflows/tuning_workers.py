@@ -62,7 +62,7 @@ def run_workers(
         oracle: of the search; it lives in this process alone.
         workers: how many there are at a time, at the most.
         arguments: of `prepare_search`.
-        precision: `float32` or `bfloat16`, of all trials, whatever `auto` would be on a worker's machine.
+        precision: resolved, of all trials, whatever `auto` would be on a worker's machine.
         lock: descriptor that keeps the search locked; a worker that outlives this process keeps it too.
         say: is told when a worker dies.
         deadline: by `time.monotonic`.

@@ -143,7 +143,7 @@ def test_a_failed_run_of_a_group_is_told_and_is_exit_1(kerasexp, run_folder, sma
         (["kmnist_cnn", "--devices", "gpu:99"], "there is no gpu:99 here"),
         (["kmnist_cnn", "--devices", "cpu", "--seeds", "2"], "--devices and TF_CONFIG are for one run"),
         (["kmnist_cnn", "--variant", "all", "--recipe", "fast"], "no variants for the recipe fast"),
-        (["kmnist_cnn", "--precision", "float16"], "'auto', 'float32', 'bfloat16'"),
+        (["kmnist_cnn", "--precision", "float16"], "'auto', 'float32', 'bfloat16', 'tensorfloat32'"),
         (["no_such_file.yaml"], "no_such_file.yaml is missing"),
         ([], "EXPERIMENT"),
     ],
