@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -21,6 +22,10 @@ BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}  # processor flags of units that mu
 BFLOAT16_OPTION = "auto_mixed_precision_onednn_bfloat16"  # of TensorFlow's graph optimizer
 # of `versions` and `hardware`: what can change the bits of a computation
 DECIDE_BITS = ("tensorflow", "keras", "processor", "threads", "gpu")
+
+
+# the rooms that a run's numbers come from: settings, images, networks, training, measures
+DECIDE_NUMBERS = ("config", "data", "evaluation", "models", "training")
 
 
 def start_tensorflow(precision: str = "float32") -> None:
@@ -128,6 +133,19 @@ def git_state() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return commit + ("+changes" if changes else "")
+
+
+@functools.cache
+def code_digest() -> str:
+    """Of the source files in `DECIDE_NUMBERS`: equal wherever the same settings and images come to the same numbers.
+
+    An installed package has it as well as a checkout, and a commit that changes a page or a command leaves it as it is.
+    """
+    root = Path(__file__).resolve().parent
+    content = hashlib.sha256()
+    for path in sorted(path for room in DECIDE_NUMBERS for path in (root / room).rglob("*.py")):
+        content.update(f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())
+    return content.hexdigest()[:16]
 
 
 def processor_name() -> str:

@@ -309,6 +309,7 @@ def _machine(manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
         ("Python", versions["python"]),
         ("TensorFlow, Keras, NumPy", f"{versions['tensorflow']}, {versions['keras']}, {versions['numpy']}"),
         ("kerasexp", manifest["kerasexp"]),
+        ("code that decides numbers", manifest.get("code")),
         ("git", manifest["git"]),
         ("data", f"{manifest['data']['name']}, digest {manifest['data']['digest']}"),
         ("created, finished", f"{manifest['created']}, {manifest.get('finished') or 'not yet'}"),

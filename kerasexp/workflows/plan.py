@@ -7,7 +7,6 @@ which order and in which process is an executor's affair: `one_after_another` he
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -246,8 +245,7 @@ def run_one(
 def earlier_run(planned: PlannedRun, place: Place) -> Run | None:
     """The run that is this very one: the newest finished, else the newest unfinished.
 
-    Configuration, seed, data, pretrained weights and the version of kerasexp are equal; so is its commit, with or
-    without changes, where both are known.
+    Configuration, seed, data, pretrained weights and the code that decides numbers are equal.
 
     Raises:
         DataError: if there is a run to compare with, but the data is missing, damaged or not as expected.
@@ -268,12 +266,10 @@ def earlier_run(planned: PlannedRun, place: Place) -> Run | None:
 
 
 def _same_settings_and_code(manifest: Mapping[str, Any], experiment: Experiment) -> bool:
-    commits = {manifest.get("git"), environment.git_state()} - {None}
     return (
         manifest.get("config_digest") == experiment.digest()
         and manifest.get("seed") == experiment.seed
-        and manifest.get("kerasexp") == importlib.metadata.version("kerasexp")
-        and len(commits) <= 1
+        and manifest.get("code") == environment.code_digest()
     )
 
 

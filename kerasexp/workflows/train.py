@@ -142,6 +142,7 @@ def start(
         kerasexp=importlib.metadata.version("kerasexp"),
         versions=environment.versions(),
         hardware=environment.hardware(),
+        code=environment.code_digest(),
         git=environment.git_state(),
         devices=used.describe(),
     )

@@ -156,6 +156,7 @@ class Trials:
             kerasexp=importlib.metadata.version("kerasexp"),
             versions=environment.versions(),
             hardware=environment.hardware(),
+            code=environment.code_digest(),
             git=environment.git_state(),
         )
 

@@ -38,7 +38,7 @@ def test_the_plan_is_every_model_of_the_claims_seed_by_seed(small_data, tmp_path
 
 def test_finished_runs_are_held_against_the_claims(trained_run, tmp_path, capsys):
     (planned,) = plan_studies("kmnist", only="kmnist_cnn:lr1", data="mnist5k")["kmnist"]
-    kept = ("kerasexp", "git", "data", "hardware", "precision", "parameters", "epochs_run", "seconds", "images_seen")
+    kept = ("code", "git", "data", "hardware", "precision", "parameters", "epochs_run", "seconds", "images_seen")
     manifest = {key: trained_run.manifest[key] for key in kept}
     run = create_run(planned.experiment, tmp_path, **manifest, status="complete")
     for name in ("metrics.json", "history.csv"):
