@@ -43,19 +43,20 @@ def ours(count: int, precision: str) -> Callable[[], Any]:
     """Sets a contestant up, in its process, and returns its segment."""
     from kerasexp import environment
 
-    environment.start_tensorflow(precision)
+    environment.start_tensorflow(environment.resolve_precision(precision))
     import tensorflow as tf
 
     from kerasexp.config.loading import load_experiment
     from kerasexp.data.dataset import Split
-    from kerasexp.data.pipeline import TrainingImages
+    from kerasexp.data.pipeline import TrainingImages, resident_device
     from kerasexp.training.compiled import compile_model, compiled_steps
     from kerasexp.training.state import build_seeded
 
     experiment = load_experiment("mnist_deep_kmeans_pretrained")
     joint = experiment.stages[-1]
     split = Split(random_images(count), np.zeros(count, np.int64), np.arange(count))
-    images = TrainingImages(split, 10, joint.batch_size, experiment.seed, experiment.augmentation)
+    device = resident_device(split, experiment.augmentation)
+    images = TrainingImages(split, 10, joint.batch_size, experiment.seed, experiment.augmentation, device=device)
     model = build_seeded(experiment, (28, 28, 1), 10)
     model.alpha.assign(ALPHA)
     compile_model(model, joint, images, epochs=1000)

@@ -41,7 +41,7 @@ def published_seconds_per_image(data: str | None, parts: int) -> list[float]:
     environment.start_tensorflow("float32")
     import tensorflow as tf
 
-    from kerasexp.data.pipeline import TrainingImages
+    from kerasexp.data.pipeline import TrainingImages, resident_device
     from kerasexp.training.compiled import compile_model, compiled_steps
     from kerasexp.training.state import build_seeded
     from kerasexp.workflows.prepare import prepare_data
@@ -50,7 +50,10 @@ def published_seconds_per_image(data: str | None, parts: int) -> list[float]:
     experiment = load_experiment(EXPERIMENT, variants=[f"augment{COPIES}"], changes=changes)
     dataset = prepare_data(experiment)
     classes = len(dataset.class_names)
-    images = TrainingImages(dataset.train, classes, experiment.batch_size, experiment.seed, experiment.augmentation)
+    device = resident_device(dataset.train, experiment.augmentation)
+    images = TrainingImages(
+        dataset.train, classes, experiment.batch_size, experiment.seed, experiment.augmentation, device=device
+    )
     model = build_seeded(experiment, dataset.image_shape, classes)
     compile_model(model, experiment, images, epochs=1)
     run_steps = compiled_steps(model.train_step, images)

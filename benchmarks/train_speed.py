@@ -47,18 +47,19 @@ def ours(settings: dict[str, Any], count: int, precision: str) -> Callable[[], A
     """Sets a contestant up, in its process, and returns its segment."""
     from kerasexp import environment
 
-    environment.start_tensorflow(precision)
+    environment.start_tensorflow(environment.resolve_precision(precision))
     import tensorflow as tf
 
     from kerasexp.config.schema import Experiment
     from kerasexp.data.dataset import Split
-    from kerasexp.data.pipeline import TrainingImages
+    from kerasexp.data.pipeline import TrainingImages, resident_device
     from kerasexp.training.compiled import compile_model, compiled_steps
     from kerasexp.training.state import build_seeded
 
     experiment = Experiment.model_validate(settings)
     split = Split(*random_images(count), np.arange(count))
-    images = TrainingImages(split, 10, experiment.batch_size, experiment.seed, experiment.augmentation)
+    device = resident_device(split, experiment.augmentation)
+    images = TrainingImages(split, 10, experiment.batch_size, experiment.seed, experiment.augmentation, device=device)
     model = build_seeded(experiment, (28, 28, 1), 10)
     compile_model(model, experiment, images, epochs=1000)
     run_steps = compiled_steps(model.train_step, images)

@@ -24,8 +24,12 @@ BFLOAT16_OPTION = "auto_mixed_precision_onednn_bfloat16"  # of TensorFlow's grap
 DECIDE_BITS = ("tensorflow", "keras", "processor", "threads", "gpu")
 
 
-# the rooms that a run's numbers come from: settings, images, networks, training, measures
-DECIDE_NUMBERS = ("config", "data", "evaluation", "models", "training")
+# the rooms and files that a run's numbers come from: settings, images, networks, training, measures
+DECIDE_NUMBERS = (
+    *("config/schema.py", "config/loading.py", "data", "evaluation", "models", "training", "environment.py"),
+    *("workflows/prepare.py", "workflows/pretrained.py", "workflows/execution.py"),
+    *("workflows/evaluate.py", "workflows/evaluate_clusters.py", "workflows/clusters.py"),
+)
 
 
 def start_tensorflow(precision: str = "float32") -> None:
@@ -48,6 +52,12 @@ def start_tensorflow(precision: str = "float32") -> None:
     tf.config.optimizer.set_experimental_options({BFLOAT16_OPTION: precision == "bfloat16"})
     if gpus():
         tf.config.experimental.enable_tensor_float_32_execution(precision == "tensorfloat32")
+
+
+def ensure_tensorflow() -> None:
+    """Starts TensorFlow in float32, unless it was started before."""
+    if not _tensorflow.cache_info().currsize:
+        start_tensorflow()
 
 
 def precision_in_use() -> str:
@@ -80,12 +90,13 @@ def resolve_precision(wanted: str) -> str:
         return "bfloat16" if has_bfloat16() else "float32"
     if wanted == "bfloat16" and gpus():
         raise UsageError(
-            "bfloat16 runs on the processor only, and TensorFlow sees a GPU. Use --precision auto or --devices cpu."
+            "bfloat16 runs on the processor only, and TensorFlow sees a GPU. Use --devices cpu, or train with "
+            "--precision auto."
         )
     if wanted == "tensorfloat32" and not has_tensorfloat32():
         raise UsageError(
-            "tensorfloat32 needs an NVIDIA GPU of compute capability 8.0 or more, and TensorFlow sees none. Use "
-            "--precision float32."
+            "tensorfloat32 needs an NVIDIA GPU of compute capability 8.0 or more, and TensorFlow sees none. Run it "
+            "where there is one, or train with --precision float32."
         )
     return wanted
 
@@ -137,15 +148,19 @@ def git_state() -> str | None:
 
 @functools.cache
 def code_digest() -> str:
-    """Of the source files in `DECIDE_NUMBERS`: equal wherever the same settings and images come to the same numbers.
+    """Of the source files of `DECIDE_NUMBERS`: equal wherever the same settings and images come to the same numbers.
 
     An installed package has it as well as a checkout, and a commit that changes a page or a command leaves it as it is.
     """
     root = Path(__file__).resolve().parent
     content = hashlib.sha256()
-    for path in sorted(path for room in DECIDE_NUMBERS for path in (root / room).rglob("*.py")):
+    for path in sorted(path for part in DECIDE_NUMBERS for path in _sources(root / part)):
         content.update(f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())
     return content.hexdigest()[:16]
+
+
+def _sources(part: Path) -> list[Path]:
+    return [part] if part.suffix else list(part.rglob("*.py"))
 
 
 def processor_name() -> str:

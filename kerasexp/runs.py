@@ -124,6 +124,8 @@ class Run:
         path = self.path("config.yaml")
         try:
             text = path.read_text(encoding="utf-8")
+        except PermissionError:
+            raise files.denied(path) from None
         except (OSError, UnicodeDecodeError):
             raise DataError(
                 f"{path} is missing or unreadable: the run folder is damaged. Start the run again."

@@ -183,12 +183,12 @@ def test_the_code_digest_changes_with_what_decides_numbers(monkeypatch, tmp_path
     shutil.copytree(ROOT / "kerasexp", tmp_path / "kerasexp")
     digests = [environment.code_digest()]
     monkeypatch.setattr(environment, "__file__", str(tmp_path / "kerasexp/environment.py"))
-    for changed in ("commands/train.py", "reporting/html.py", "training/trainer.py"):
+    for changed in ("commands/train.py", "reporting/html.py", "training/trainer.py", "workflows/prepare.py"):
         with open(tmp_path / "kerasexp" / changed, "a") as file:
             file.write("# changed\n")
         environment.code_digest.cache_clear()
         digests.append(environment.code_digest())
-    assert digests[0] == digests[1] == digests[2] != digests[3]
+    assert digests[0] == digests[1] == digests[2] != digests[3] != digests[4] != digests[2]
     environment.code_digest.cache_clear()
 
 

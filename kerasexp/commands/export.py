@@ -56,7 +56,8 @@ def export(
     print(f"input: float32 [n, {height}, {width}, {channels}], 0 to 255; {len(card['class_names'])} classes")
     same = f", {parity['same_class']} with the same class" if "same_class" in parity else ""
     print(f"checked with {parity['runtime']} on {parity['images']} test images{same}")
-    note = " (which were computed in bfloat16)" if parity["precision_of_run"] == "bfloat16" else ""
+    rounded = parity["precision_of_run"] != "float32"
+    note = f" (which were computed in {parity['precision_of_run']})" if rounded else ""
     print(f"largest difference from the run's predictions{note}: {parity['largest_difference']:.1e}")
     print(f"largest difference from the run's model: {parity['largest_difference_from_model']:.1e}")
     print(card["path"])

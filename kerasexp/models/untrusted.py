@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasexp import files
 from kerasexp.errors import DataError
 from kerasexp.models.built_in import RefusedModel, load_built_in
 from kerasexp.models.saved import CARD
@@ -51,6 +52,8 @@ def load_untrusted(path: Path, most_bytes: int) -> tuple[keras.Model, dict[str, 
         raise
     except FileNotFoundError:
         raise DataError(f"{path.name} is missing.") from None
+    except PermissionError:
+        raise files.denied(path.name) from None
     except (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(_damaged(path, error)) from None
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:

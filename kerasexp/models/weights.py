@@ -242,6 +242,8 @@ def _read(path: Path, known: Backbone, layers: list[Any]) -> tuple[list[list[np.
             return arrays, str(file.attrs.get(SOURCE_DIGEST, ""))
     except FileNotFoundError:
         raise DataError(f"{path} is missing.") from None
+    except PermissionError:
+        raise files.denied(path) from None
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(

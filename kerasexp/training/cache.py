@@ -18,6 +18,8 @@ import numpy as np
 from kerasexp import files
 from kerasexp.errors import DataError, KerasexpError
 
+SECONDS_PER_NOTE = 10  # of computing, between two notes of how long it has taken
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
@@ -123,23 +125,27 @@ class FeatureCache:
                 done = self.get(key)
                 if done is not None:
                     return done
-                earlier = self.seconds(key)
-                began = time.monotonic()
-                files.write_json(place / "entry.json", {"what": what, "shape": list(shape), "seconds": earlier})
+                earlier, began = self.seconds(key), time.monotonic()
+
+                def note_seconds() -> float:
+                    spent = round(earlier + time.monotonic() - began, 3)
+                    files.write_json(place / "entry.json", {"what": what, "shape": list(shape), "seconds": spent})
+                    return time.monotonic()
+
+                noted = note_seconds()
                 header = _header(shape, dtype)
                 there = os.fstat(file.fileno()).st_size - len(header)
                 rows = max(0, there) // row_bytes // block * block
                 file.truncate(len(header) + rows * row_bytes if rows else 0)
                 if not rows:
                     file.write(header)
-                try:
-                    for computed in blocks(rows):
-                        # written, not mapped: a full disk must end in an error, not in a signal
-                        file.write(np.ascontiguousarray(computed, dtype).data)
-                        file.flush()
-                finally:
-                    spent = round(earlier + time.monotonic() - began, 3)
-                    files.write_json(place / "entry.json", {"what": what, "shape": list(shape), "seconds": spent})
+                for computed in blocks(rows):
+                    # written, not mapped: a full disk must end in an error, not in a signal
+                    file.write(np.ascontiguousarray(computed, dtype).data)
+                    file.flush()
+                    if time.monotonic() - noted >= SECONDS_PER_NOTE:  # so that a kill loses little of them
+                        noted = note_seconds()
+                note_seconds()
                 os.fsync(file.fileno())
                 if not os.path.samestat(os.fstat(file.fileno()), (place / "features.part").stat()):
                     raise FileNotFoundError  # another process has begun anew

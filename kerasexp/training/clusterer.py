@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from kerasexp import environment
 from kerasexp.config import schema
 from kerasexp.data.dataset import Split
 from kerasexp.data.pipeline import TrainingImages, resident_device
@@ -119,6 +120,7 @@ class DeepKMeansClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Clu
         Warns:
             ConvergenceWarning: if some clusters end without samples.
         """
+        environment.ensure_tensorflow()
         self._check_settings()
         samples: np.ndarray = validate_data(self, X, dtype=[np.float64, np.float32])
         if len(samples) < self.n_clusters:

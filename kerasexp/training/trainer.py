@@ -132,6 +132,7 @@ class _Training:
         self.best = BestWeights(experiment.monitor, ())
         self.stages: list[dict[str, Any]] = []
         self.position = Position()
+        self.images: Any = None
         self.steps_per_call = 1
         self.started = self.saved = time.monotonic()
 
@@ -175,6 +176,7 @@ class _Training:
 
     def _train_stage(self, number: int, resumed: bool) -> str:
         position, stage = self.position, self.experiment.training_stages[number]
+        self.images = None  # a GPU need not keep those of the stage before as well
         freeze(self.model, stage, self.constant)
         # several replicas come to other bits than one, and other machines have other caches
         shared = SharedAutoencoder.of(self.run, number) if stage.shared and self.devices.strategy is None else None

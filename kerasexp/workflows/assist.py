@@ -30,7 +30,7 @@ def facts(
         "data": dataset.digest(),
         "pretrained weights": [about.get("sha256") for about in pretrained.values()],
         "precision": precision,
-        "versions": [importlib.metadata.version("kerasexp"), environment.versions()],
+        "versions": [importlib.metadata.version("kerasexp"), environment.code_digest(), environment.versions()],
     }
 
 

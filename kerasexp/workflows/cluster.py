@@ -350,7 +350,7 @@ def _run(
     group: str | None,
     again: bool,
     threads: int | None,
-    code: tuple[str, str | None],
+    code: tuple[str, str],
     board: Any,
     number: int,
 ) -> Outcome | None:
@@ -375,13 +375,13 @@ def _run(
     return dataclasses.replace(outcome, error=KerasexpError(outcome.reason))  # others may not survive the journey
 
 
-def check_machine(host: str, place: Place, code: tuple[str, str | None]) -> None:
+def check_machine(host: str, place: Place, code: tuple[str, str]) -> None:
     """Whether this machine is as the one that the plan comes from."""
-    version, commit = code_version()
-    if version != code[0] or len({commit, code[1]} - {None}) > 1:
+    here = code_version()
+    if here != code:
         raise KerasexpError(
-            f"{host} has kerasexp {version} ({commit or 'installed'}), the plan comes from {code[0]} "
-            f"({code[1] or 'installed'}). Expected the same on every machine."
+            f"{host} has kerasexp {here[0]} (code {here[1]}), the plan comes from {code[0]} (code {code[1]}). Expected "
+            "the same on every machine."
         )
     if not Path(place.out or "runs").is_dir():
         raise KerasexpError(f"{host} has no folder {place.out}. {_SHARED.format(out=place.out)}.")
@@ -396,9 +396,9 @@ def _wait_for_lock(planned: PlannedRun, place: Place, progress: Progress) -> Non
             found.wait_until_free(UNLOCKING)
 
 
-def code_version() -> tuple[str, str | None]:
-    """The version of kerasexp and its commit, where it is known."""
-    return importlib.metadata.version("kerasexp"), environment.git_state()
+def code_version() -> tuple[str, str]:
+    """The version of kerasexp, and the digest of its code that decides numbers."""
+    return importlib.metadata.version("kerasexp"), environment.code_digest()
 
 
 def _identity(planned: PlannedRun) -> tuple[str, int]:

@@ -88,11 +88,12 @@ def _processor() -> dict[str, Any]:
     cores = environment.cores()
     found = f"{environment.processor_name()}, {cores} core{'s'[: cores > 1]}"
     units = f"{'with' if environment.has_bfloat16() else 'no'} bfloat16 units"
-    return _check("processor", "ok", f"{found}, {units}: --precision auto trains {_auto_here()}")
-
-
-def _auto_here() -> str:
-    return f"in {environment.resolve_precision('auto')}{' on the GPU' if environment.gpus() else ''}"
+    try:
+        where = " on the GPU" if environment.gpus() else ""
+        auto = f": --precision auto trains in {environment.resolve_precision('auto')}{where}"
+    except KerasexpError:  # TensorFlow is broken, as the line before says
+        auto = ""
+    return _check("processor", "ok", f"{found}, {units}{auto}")
 
 
 def _memory() -> dict[str, Any]:

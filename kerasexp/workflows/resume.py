@@ -58,7 +58,7 @@ def resume(
         before = manifest.get("devices") or {}
         used = start_devices(devices or before.get("words"), progress.note)
         used.check(experiment)
-        environment.start_tensorflow(manifest["precision"])
+        environment.start_tensorflow(environment.resolve_precision(manifest["precision"]))
 
         from kerasexp.workflows.assist import assist, facts
         from kerasexp.workflows.execution import execute
@@ -72,7 +72,9 @@ def resume(
             assist(experiment, dataset, manifest.get("pretrained", {}), used, progress, begun=run)
         for difference in _differences(manifest, used):
             say_difference(run, progress, difference)
-        run.update_manifest(devices=used.describe())
+        code = {manifest.get("code"), environment.code_digest()}
+        # what two versions of the code made is the result of neither
+        run.update_manifest(devices=used.describe(), code=code.pop() if len(code) == 1 else "mixed")
         execute(run, experiment, dataset, progress, max_time, devices=used)
     return run
 
@@ -84,6 +86,8 @@ def _differences(manifest: dict[str, Any], devices: Devices) -> list[str]:
         for key, before in manifest[part].items():
             if key in environment.DECIDE_BITS and now.get(key) != before:
                 found.append(f"{key} was {before} and is {now.get(key)} now")
+    if manifest.get("code") != environment.code_digest():
+        found.append(f"the code was {manifest.get('code')} and is {environment.code_digest()} now")
     replicas = (manifest.get("devices") or {}).get("replicas", 1)
     if devices.replicas != replicas:
         found.append(f"the number of replicas was {replicas} and is {devices.replicas} now")

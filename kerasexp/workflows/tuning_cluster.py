@@ -113,9 +113,7 @@ class RemoteWorker:
         ray.wait([self.task], timeout=SAVING)
 
 
-def _worker(
-    words: list[str], variables: dict[str, str], folder: Path, search: Path, code: tuple[str, str | None]
-) -> int:
+def _worker(words: list[str], variables: dict[str, str], folder: Path, search: Path, code: tuple[str, str]) -> int:
     """Runs a process on whichever machine, and ends with it; its exit code."""
     check_machine(socket.gethostname(), Place(search), code)
     with (search / "workers.log").open("ab") as log:

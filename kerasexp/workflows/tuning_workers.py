@@ -259,7 +259,6 @@ def work(call: str) -> int:
     content = json.loads(call)
     search = prepare_search(**content["arguments"])
     deadline = float("inf") if content["seconds"] is None else time.monotonic() + content["seconds"]
-    environment.start_tensorflow(content["precision"])
     if content["threads"]:
         environment.limit_threads(content["threads"])
     threading.Thread(target=_end_with_the_chief, daemon=True).start()
@@ -268,6 +267,7 @@ def work(call: str) -> int:
     runner = Trials(record, search.base, search.configure, content["precision"], search.train_command, *where)
     name = os.environ["KERASTUNER_TUNER_ID"]
     try:
+        environment.start_tensorflow(environment.resolve_precision(content["precision"]))
         complete = run_trials(OracleClient(None), name, record.read_again, runner, Progress(), deadline)
     except Interrupted:
         return Interrupted.exit_code

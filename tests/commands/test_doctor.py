@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import sys
 
+from kerasexp import environment
 from kerasexp.workflows import doctor as workflow
 
 
@@ -67,3 +69,15 @@ def test_a_card_that_tensorflow_does_not_see(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     (check,) = [check for check in workflow.doctor(tmp_path)["checks"] if check["name"] == "gpu"]
     assert "CUDA_VISIBLE_DEVICES" in check["fix"]
+
+
+def test_a_broken_tensorflow_is_told_among_the_rest(kerasexp, monkeypatch):
+    environment._tensorflow.cache_clear()
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    answer = kerasexp("doctor")
+    monkeypatch.undo()
+    environment._tensorflow()
+    assert answer.code == 1
+    assert "BROKEN  tensorflow: TensorFlow cannot be imported" in answer.out
+    assert "ok      processor" in answer.out
+    assert "Traceback" not in answer.err

@@ -396,3 +396,5 @@ def test_every_kernel_that_a_gpu_needs_for_it_is_registered():
     for operation in ("RGBToHSV", "HSVToRGB"):
         assert types_on_gpu(operation, "T") >= {"float32"}
     assert types_on_gpu("OneHot", "T") >= {"float32"}
+    assert types_on_gpu("Sum", "T") >= {"int64"}
+    assert types_on_gpu("Round", "T") >= {"float32"}

@@ -11,6 +11,7 @@ import pytest
 
 import kerasexp
 from kerasexp.config.loading import load_experiment
+from kerasexp.data.pipeline import TrainingImages
 from kerasexp.errors import KerasexpError
 from kerasexp.models.saved import load_model
 from kerasexp.runs import open_run, read_history
@@ -54,13 +55,16 @@ def test_images_that_a_device_keeps_train_the_same_bits(tmp_path, monkeypatch):
     changes = {"augmentation": {"copies": 2}, "model": {"filters": [4, 8], "dense": 16}, "epochs": 2}
     experiment, dataset = load_experiment("kmnist_cnn", "sound", changes=changes), digits()
     dataset = dataclasses.replace(dataset, validation=dataset.test)
-    weights = []
+    weights, kept = [], []
+    unpack = TrainingImages.unpack
+    monkeypatch.setattr(TrainingImages, "unpack", lambda self, one: kept.append(self.device) or unpack(self, one))
     for number, device in enumerate([None, "CPU:0"]):
         monkeypatch.setattr(trainer, "resident_device", lambda split, augmentation, device=device: device)
         outcome = train_run(made_run(experiment, dataset, tmp_path / str(number)), dataset)
         assert outcome.status == "complete"
         weights.append(outcome.model.get_weights())
     assert all(np.array_equal(one, other) for one, other in zip(*weights, strict=True))
+    assert set(kept) == {None, "CPU:0"}
 
 
 def test_plain_keras_opens_the_model(trained_run):
