@@ -220,7 +220,7 @@ def test_missing_files_are_exit_3_and_say_what_to_put_where(tmp_path, monkeypatc
             assert words in str(error.value)
     with pytest.raises(DataError, match=r"no weights file .*nothing\.h5"):
         find_weights("vgg16", tmp_path / "nothing.h5")
-    with pytest.raises(DataError, match=r"alpha 0\.35, 0\.5"):
+    with pytest.raises(UsageError, match=r"alpha 0\.35, 0\.5"):
         find_weights("mobilenet_v2", "imagenet", tmp_path, alpha=0.4)
     with pytest.raises(UsageError, match="Valid: alexnet"):
         find_weights("vgg19", "imagenet", tmp_path)
