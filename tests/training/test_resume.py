@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import re
 import signal
@@ -38,7 +39,10 @@ def start(out: Path) -> subprocess.Popen:
     words = ["train", "kmnist_cnn", "--augment", "3", "--data", "mnist5k", "--epochs", str(EPOCHS), "--out", str(out)]
     for setting in SETTINGS:
         words += ["--set", setting]
-    return subprocess.Popen([*COMMAND, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    # a test that nohup started would hand its deafness to SIGHUP on
+    hearing = functools.partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    return subprocess.Popen([*COMMAND, *words], **pipes, text=True, preexec_fn=hearing)
 
 
 def the_run(out: Path) -> Run:
