@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import importlib.metadata
 import os
 import platform
@@ -22,14 +21,6 @@ BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}  # processor flags of units that mu
 BFLOAT16_OPTION = "auto_mixed_precision_onednn_bfloat16"  # of TensorFlow's graph optimizer
 # of `versions` and `hardware`: what can change the bits of a computation
 DECIDE_BITS = ("tensorflow", "keras", "processor", "threads", "gpu")
-
-
-# the rooms and files that a run's numbers come from: settings, images, networks, training, measures
-DECIDE_NUMBERS = (
-    *("config/schema.py", "config/loading.py", "data", "evaluation", "models", "training", "environment.py"),
-    *("workflows/prepare.py", "workflows/pretrained.py", "workflows/execution.py"),
-    *("workflows/evaluate.py", "workflows/evaluate_clusters.py", "workflows/clusters.py"),
-)
 
 
 def start_tensorflow(precision: str = "float32") -> None:
@@ -144,23 +135,6 @@ def git_state() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return commit + ("+changes" if changes else "")
-
-
-@functools.cache
-def code_digest() -> str:
-    """Of the source files of `DECIDE_NUMBERS`: equal wherever the same settings and images come to the same numbers.
-
-    An installed package has it as well as a checkout, and a commit that changes a page or a command leaves it as it is.
-    """
-    root = Path(__file__).resolve().parent
-    content = hashlib.sha256()
-    for path in sorted(path for part in DECIDE_NUMBERS for path in _sources(root / part)):
-        content.update(f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())
-    return content.hexdigest()[:16]
-
-
-def _sources(part: Path) -> list[Path]:
-    return [part] if part.suffix else list(part.rglob("*.py"))
 
 
 def processor_name() -> str:

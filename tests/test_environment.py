@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import types
 from pathlib import Path
@@ -177,19 +176,6 @@ def test_git_state_names_the_commit_of_the_checkout():
         assert state is None
     else:
         assert len(state.removesuffix("+changes")) == 40
-
-
-def test_the_code_digest_changes_with_what_decides_numbers(monkeypatch, tmp_path):
-    shutil.copytree(ROOT / "kerasexp", tmp_path / "kerasexp")
-    digests = [environment.code_digest()]
-    monkeypatch.setattr(environment, "__file__", str(tmp_path / "kerasexp/environment.py"))
-    for changed in ("commands/train.py", "reporting/html.py", "training/trainer.py", "workflows/prepare.py"):
-        with open(tmp_path / "kerasexp" / changed, "a") as file:
-            file.write("# changed\n")
-        environment.code_digest.cache_clear()
-        digests.append(environment.code_digest())
-    assert digests[0] == digests[1] == digests[2] != digests[3] != digests[4] != digests[2]
-    environment.code_digest.cache_clear()
 
 
 def test_git_state_is_none_for_an_installed_package(monkeypatch, tmp_path):

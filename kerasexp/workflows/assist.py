@@ -18,6 +18,7 @@ from kerasexp.runs import Run, create_run
 from kerasexp.training.devices import Devices
 from kerasexp.training.progress import Progress
 from kerasexp.training.trainer import train
+from kerasexp.workflows.code import code_digest
 from kerasexp.workflows.pretrained import load_all
 
 
@@ -30,7 +31,7 @@ def facts(
         "data": dataset.digest(),
         "pretrained weights": [about.get("sha256") for about in pretrained.values()],
         "precision": precision,
-        "versions": [importlib.metadata.version("kerasexp"), environment.code_digest(), environment.versions()],
+        "versions": [importlib.metadata.version("kerasexp"), code_digest(), environment.versions()],
     }
 
 

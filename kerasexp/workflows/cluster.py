@@ -20,6 +20,7 @@ from kerasexp.errors import DataError, Interrupted, KerasexpError, UsageError
 from kerasexp.training.interruption import Interruption
 from kerasexp.training.progress import Progress
 from kerasexp.workflows.cluster_progress import PlainTable, Report, ReportingProgress, console_table
+from kerasexp.workflows.code import code_digest
 from kerasexp.workflows.plan import Outcome, Place, TimeLimit, earlier_run, run_one
 from kerasexp.workflows.planned import PlannedRun
 
@@ -398,7 +399,7 @@ def _wait_for_lock(planned: PlannedRun, place: Place, progress: Progress) -> Non
 
 def code_version() -> tuple[str, str]:
     """The version of kerasexp, and the digest of its code that decides numbers."""
-    return importlib.metadata.version("kerasexp"), environment.code_digest()
+    return importlib.metadata.version("kerasexp"), code_digest()
 
 
 def _identity(planned: PlannedRun) -> tuple[str, int]:

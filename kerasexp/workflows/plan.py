@@ -18,6 +18,7 @@ from kerasexp.config.schema import Experiment
 from kerasexp.errors import DataError, Interrupted, KerasexpError, UsageError
 from kerasexp.runs import Run, find_runs
 from kerasexp.training.progress import Progress, console_progress, duration
+from kerasexp.workflows.code import code_digest
 from kerasexp.workflows.planned import PlannedRun
 from kerasexp.workflows.resume import resume
 from kerasexp.workflows.train import announce_tensorflow, check_time, start
@@ -269,7 +270,7 @@ def _same_settings_and_code(manifest: Mapping[str, Any], experiment: Experiment)
     return (
         manifest.get("config_digest") == experiment.digest()
         and manifest.get("seed") == experiment.seed
-        and manifest.get("code") == environment.code_digest()
+        and manifest.get("code") == code_digest()
     )
 
 

@@ -10,6 +10,7 @@ from kerasexp import environment
 from kerasexp.runs import Run, open_run
 from kerasexp.training.devices import Devices, parse_devices, read_cluster, start_devices
 from kerasexp.training.progress import Progress, console_progress, say_difference
+from kerasexp.workflows.code import code_digest
 
 
 def resume(
@@ -72,7 +73,7 @@ def resume(
             assist(experiment, dataset, manifest.get("pretrained", {}), used, progress, begun=run)
         for difference in _differences(manifest, used):
             say_difference(run, progress, difference)
-        code = {manifest.get("code"), environment.code_digest()}
+        code = {manifest.get("code"), code_digest()}
         # what two versions of the code made is the result of neither
         run.update_manifest(devices=used.describe(), code=code.pop() if len(code) == 1 else "mixed")
         execute(run, experiment, dataset, progress, max_time, devices=used)
@@ -86,8 +87,8 @@ def _differences(manifest: dict[str, Any], devices: Devices) -> list[str]:
         for key, before in manifest[part].items():
             if key in environment.DECIDE_BITS and now.get(key) != before:
                 found.append(f"{key} was {before} and is {now.get(key)} now")
-    if manifest.get("code") != environment.code_digest():
-        found.append(f"the code was {manifest.get('code')} and is {environment.code_digest()} now")
+    if manifest.get("code") != code_digest():
+        found.append(f"the code was {manifest.get('code')} and is {code_digest()} now")
     replicas = (manifest.get("devices") or {}).get("replicas", 1)
     if devices.replicas != replicas:
         found.append(f"the number of replicas was {replicas} and is {devices.replicas} now")

@@ -13,6 +13,7 @@ from kerasexp.errors import UsageError
 from kerasexp.runs import Run, create_run
 from kerasexp.training.devices import parse_devices, read_cluster, start_devices
 from kerasexp.training.progress import Progress, console_progress
+from kerasexp.workflows.code import code_digest
 from kerasexp.workflows.planned import PlannedRun, plan_run
 
 
@@ -142,7 +143,7 @@ def start(
         kerasexp=importlib.metadata.version("kerasexp"),
         versions=environment.versions(),
         hardware=environment.hardware(),
-        code=environment.code_digest(),
+        code=code_digest(),
         git=environment.git_state(),
         devices=used.describe(),
     )

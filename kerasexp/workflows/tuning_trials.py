@@ -19,6 +19,7 @@ from kerasexp.runs import Run, create_run, read_history
 from kerasexp.training.progress import Progress
 from kerasexp.training.state import StateFolder
 from kerasexp.workflows.cluster import UNLOCKING
+from kerasexp.workflows.code import code_digest
 from kerasexp.workflows.execution import execute
 from kerasexp.workflows.prepare import describe_data, prepare_data, same_data
 from kerasexp.workflows.pretrained import prepare_network
@@ -156,7 +157,7 @@ class Trials:
             kerasexp=importlib.metadata.version("kerasexp"),
             versions=environment.versions(),
             hardware=environment.hardware(),
-            code=environment.code_digest(),
+            code=code_digest(),
             git=environment.git_state(),
         )
 

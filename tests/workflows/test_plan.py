@@ -6,9 +6,10 @@ import time
 
 import pytest
 
-from kerasexp import environment, files
+from kerasexp import files
 from kerasexp.errors import DataError, KerasexpError, UsageError
 from kerasexp.runs import Run, create_run, find_runs
+from kerasexp.workflows.code import code_digest
 from kerasexp.workflows.plan import Outcome, Place, TimeLimit, earlier_run, run_one, run_plan
 from kerasexp.workflows.planned import PlannedRun, plan_run
 
@@ -82,7 +83,7 @@ def make(planned: PlannedRun, place: Place, **changes) -> Run:
     """A run folder as a killed training leaves it."""
     manifest = {
         "data": data(place.data_digest(planned.experiment)),
-        "code": environment.code_digest(),
+        "code": code_digest(),
         "precision": "float32",
     }
     return create_run(planned.experiment, place.out, **{**manifest, **changes})

@@ -1,0 +1,31 @@
+"""Which code a run's numbers came from."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+
+# the rooms and files that a run's numbers come from: settings, images, networks, training, measures
+DECIDE_NUMBERS = (
+    *("config/schema.py", "config/loading.py", "data", "evaluation", "models", "training", "environment.py"),
+    *("workflows/prepare.py", "workflows/pretrained.py", "workflows/execution.py"),
+    *("workflows/evaluate.py", "workflows/evaluate_clusters.py", "workflows/clusters.py"),
+)
+
+
+@functools.cache
+def code_digest() -> str:
+    """Of the source files of `DECIDE_NUMBERS`: equal wherever the same settings and images come to the same numbers.
+
+    An installed package has it as well as a checkout, and a commit that changes a page or a command leaves it as it is.
+    """
+    root = Path(__file__).resolve().parents[1]
+    content = hashlib.sha256()
+    for path in sorted(path for part in DECIDE_NUMBERS for path in _sources(root / part)):
+        content.update(f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())
+    return content.hexdigest()[:16]
+
+
+def _sources(part: Path) -> list[Path]:
+    return [part] if part.suffix else list(part.rglob("*.py"))
