@@ -21,7 +21,7 @@ ROOMS = (
     ("reporting",),
     ("workflows",),
     ("commands",),
-    ("cli",),
+    ("cli", "__main__"),
 )
 PLACE = {room: place for place, rooms in enumerate(ROOMS) for room in rooms}
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -40,8 +40,8 @@ def test_help_is_quick_and_loads_nothing_heavy():
 
 
 def test_a_reader_that_leaves_is_no_error():
-    command = "import sys; from kerasexp.cli import main; sys.exit(main(['list']))"
-    process = subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    command = [sys.executable, "-m", "kerasexp", "list"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     assert process.stderr.read() == b""
     process.stderr.close()

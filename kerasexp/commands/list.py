@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from kerasexp.commands.options import Debug, Json
 from kerasexp.commands.output import print_json, print_table
+
+MEASURED = ["", "on", "seeds", "time each", "machine"]
 
 
 def list_experiments(json: Json = False, debug: Debug = False) -> None:
@@ -30,11 +33,14 @@ def list_experiments(json: Json = False, debug: Debug = False) -> None:
         rows += [["", "", "", ""]] * bool(rows) + [[study, "", "", ""]]
         rows += [_row(experiment) for experiment in experiments if experiment["study"] == study]
     print_table(["study and experiments", "data", "recipes", "variants"], rows)
-    print("\nEvery one of them also takes --augment N. Measured so far:")
-    for experiment in experiments:
-        for recipe in experiment["recipes"]:
-            for result in recipe["measured"]:
-                print(f"  {experiment['name']} --recipe {recipe['name']}: {describe_measured(result)}")
+    print("\nEvery one of them also takes --augment N.\n")
+    rows = [
+        [f"{experiment['name']} --recipe {recipe['name']}", *row]
+        for experiment in experiments
+        for recipe in experiment["recipes"]
+        for row in measured_rows(recipe["measured"])
+    ]
+    print_table(["measured so far", *MEASURED], rows)
 
 
 def _row(experiment: dict[str, Any]) -> list[str]:
@@ -44,19 +50,24 @@ def _row(experiment: dict[str, Any]) -> list[str]:
     return [f"  {experiment['name']}", experiment["data"], " ".join(names), " ".join(variants)]
 
 
-def describe_measured(result: dict[str, Any]) -> str:
-    """A recipe's own result in one line.
+def measured_rows(results: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Our own results of a recipe as rows of `MEASURED`, one for each data set.
 
     Example:
 
-    >>> describe_measured({"metric": "test.macro.f1", "mean": 0.953, "spread": 0.001, "seeds": 3, "seconds": 190,
-    ...                    "hardware": "2 cores", "data": "kmnist"})
-    'macro F1, test: 0.953 ± 0.001 on kmnist (3 seeds, 190 s each, 2 cores)'
+    >>> measured_rows([{"metric": "test.macro.f1", "mean": 0.953, "spread": 0.001, "seeds": 3, "seconds": 190,
+    ...                 "hardware": "2 cores", "data": "kmnist"}])
+    [['macro F1, test: 0.953 ± 0.001', 'kmnist', '3', '190 s', '2 cores']]
     """
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for result in results:
+        told = result["data"], str(result["seeds"]), f"{result['seconds']:,.0f} s", result["hardware"]
+        rows.setdefault(told, []).append(_score(result))
+    return [[", ".join(scores), *told] for told, scores in rows.items()]
+
+
+def _score(result: dict[str, Any]) -> str:
     from kerasexp.published.words import metric_words
 
     spread = f" ± {result['spread']:g}" if result["spread"] is not None else ""
-    each = " each" if result["seeds"] > 1 else ""
-    runs = f"{result['seeds']} seed{'s'[: result['seeds'] > 1]}, {result['seconds']:,.0f} s{each}"
-    score = f"{metric_words(result['metric'])}: {result['mean']:g}{spread}"
-    return f"{score} on {result['data']} ({runs}, {result['hardware']})"
+    return f"{metric_words(result['metric'])}: {result['mean']:g}{spread}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kerasexp.commands.list import describe_measured
+from kerasexp.commands.list import MEASURED, measured_rows
 from kerasexp.commands.options import Augment, Debug, Experiment, Json, Recipe, Set, Variant
 from kerasexp.commands.output import print_json, print_table
 
@@ -54,4 +54,9 @@ def show(
         print(f"  {fault['name']}: {fault['explanation']}")
     print(f"\nrecipes: {' '.join(shown['recipes'])}")
     print(f"variants of this recipe: {' '.join(shown['variants']) or 'none'}, and --augment N")
-    print("measured: " + ("; ".join(map(describe_measured, shown["measured"])) or "not yet"))
+    measured = measured_rows(shown["measured"])
+    if measured:
+        print()
+        print_table(["measured", *MEASURED[1:]], measured)
+    else:
+        print("not measured yet")

@@ -14,11 +14,12 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from kerasexp.config.measured import measured_of
 from kerasexp.config.schema import Augmentation, Data, Experiment, Frozen, Stage
 from kerasexp.config.yaml_text import parse_yaml, read_text
 from kerasexp.errors import UsageError, did_you_mean
 
-LABELS = ("name", "recipe", "variants")  # what the loader sets
+LABELS = ("name", "recipe", "variants", "measured")  # what the loader sets
 LENGTHS = ("epochs", "passes", "passes_per_image")  # of a stage
 ANY_LENGTH = ("model.hidden",)  # settings of a network that are a list with one entry per layer, however many
 SOLVED = ("linear_svm", "kmeans")  # optimizers that have no epochs to change
@@ -57,11 +58,15 @@ def read_config(name: str) -> dict[str, Any]:
     recipes = content.get("recipes") if isinstance(content, dict) else None
     if not isinstance(recipes, dict) or not recipes:
         raise UsageError(f"{source} is no experiment: expected a mapping with the key recipes.")
-    wrong = [key for key in ("name", "recipe") if key in content]
-    if wrong:
-        raise UsageError(f"{source}: {wrong[0]} is set by kerasexp and must not be in the file.")
+    _check_labels(content, source)
     _check_changes(content, source)
     return content
+
+
+def _check_labels(settings: Mapping[str, Any], where: str) -> None:
+    wrong = [key for key in ("name", "recipe", "measured") if key in settings]
+    if wrong:
+        raise UsageError(f"{where}: {wrong[0]} is set by kerasexp and must not be in the file.")
 
 
 def _check_changes(content: Mapping[str, Any], source: str) -> None:
@@ -77,6 +82,7 @@ def _check_changes(content: Mapping[str, Any], source: str) -> None:
     for path, change in named:
         if not isinstance(change, dict):
             raise UsageError(f"{source}: {path}: expected settings, e.g. {{epochs: 3}}, received: {change!r}.")
+        _check_labels(change, f"{source}: {path}")
         recipes = change.get("recipes", [])
         if not isinstance(recipes, list) or not all(isinstance(recipe, str) for recipe in recipes):
             raise UsageError(f"{source}: {path}.recipes: expected a list, e.g. [published], received: {recipes!r}.")
@@ -179,7 +185,7 @@ def load_experiment(
     labels = {"name": Path(name).stem, "recipe": recipe, "variants": tuple(chosen)}
     experiment = _validated({**complete, **labels}, name)
     _check_model(experiment, settings["model"])
-    return experiment
+    return experiment.model_copy(update={"measured": measured_of(experiment)})
 
 
 def experiment_from_yaml(text: str, source: str) -> Experiment:

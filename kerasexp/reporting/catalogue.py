@@ -3,26 +3,29 @@
     python -m kerasexp.reporting.catalogue              writes the page again
     python -m kerasexp.reporting.catalogue --runs runs  takes our numbers from these runs first
 
-Our numbers are kept beside the page in `experiments.json`, so that the page can be written without the runs.
+What the runs gave is kept, so that the page can be written without them: the verdicts beside the page in
+`experiments.json`, the scores of unchanged recipes in `configs/measured.json`, where `kerasexp list` finds them too.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterator, Sequence
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from kerasexp import environment, files
 from kerasexp.config.faults import FAULTS
 from kerasexp.config.loading import experiment_names, load_experiment, read_config, variant_flags, variants_of
-from kerasexp.config.schema import Experiment, Measured
+from kerasexp.config.measured import measurements, measurements_of
+from kerasexp.config.schema import Experiment
 from kerasexp.errors import UsageError
 from kerasexp.published import Claim, claims, studies
 from kerasexp.published.claims import published_number, source, study_data, title
 from kerasexp.published.tables import Candidate, candidates, rows_of
-from kerasexp.published.words import metric_words
 from kerasexp.reporting.beside import SYMBOLS, interval_words, value_words
 from kerasexp.runs import Run, find_runs
 
@@ -41,6 +44,10 @@ HEADS = [
     *("number", "model", "published", "95 % interval", "n", "may be off by", "source"),
     *("ours", "95 % interval", "runs", "verdict"),
 ]
+RECIPE_HEADS = [
+    *("recipe", "model", "trained for", "measured on"),
+    *("accuracy, test", "macro F1, test", "seeds", "time each", "machine"),
+]
 HEAD = """\
 # Experiments
 
@@ -52,48 +59,48 @@ this row. A rerun *may be off by* a margin that was fixed before the first run o
 Only runs with the recipe `published` on the complete data are asked. `kerasexp reproduce STUDY` sets all claims of a
 study beside our runs.
 
+The table of recipes says what their unchanged settings gave on the data that is named there. In brackets are 95 %
+intervals: of one run over its images, of three or more seeds for where the next one would lie. The times are those of
+a machine that had other work too.
+
 After each source: S stated in the report, F read off a figure, O from the authors' own code and files, D derived,
 A assumed.
 """
 
 
-def page(ours: dict[str, Any] | None = None) -> str:
+def page(verdicts: dict[str, Any] | None = None) -> str:
     """The page as Markdown.
 
     Args:
-        ours: our numbers, as `our_numbers` gives them; none by default.
+        verdicts: those on the headlines, as `our_verdicts` gives them; none by default.
     """
-    ours = ours or {}
     experiments = {name: load_experiment(name) for name in experiment_names()}
     of_study = {study: [one for one in experiments.values() if one.study == study] for study in studies()}
     lines = [HEAD, *_table(["study", "experiments"], [_contents(study, found) for study, found in of_study.items()])]
     for study, found in of_study.items():
         lines += ["", f"## {title(study)}", "", f"{source(study)}."]
         for experiment in found:
-            lines += _section(experiment, ours)
+            lines += _section(experiment, verdicts or {})
         lines += ["", "### Faults", "", *_explained(found)]
     return "\n".join(lines) + "\n"
 
 
-def our_numbers(runs: Sequence[Run]) -> dict[str, Any]:
-    """Our numbers for the page.
+def our_verdicts(runs: Sequence[Run]) -> dict[str, Any]:
+    """The verdicts of our runs on the headlines.
 
     Args:
         runs: any runs; those that are not complete are left out.
 
     Returns:
-        `verdicts`: study, model and metric of a headline to `value`, `interval`, `seeds`, `status` and `provisional`
-        (empty, or in words how few seeds the verdict is of). `runs`: for each experiment a list of `recipe`,
-        `variants`, `data`, `seeds`, `seconds` (mean) and `scores`: metric to `value` and `interval`. Runs whose
-        settings are not those of a recipe have no place among them.
+        Study, model and metric of a headline to `value`, `interval`, `seeds`, `status` and `provisional` (empty, or in
+        words how few seeds the verdict is of).
 
     Raises:
         DataError: if a run folder is damaged.
     """
     verdicts: dict[str, Any] = {}
-    grouped: dict[str, Any] = {}
     for study in studies():
-        known = [one for one in candidates(study, runs) if one.results.manifest.get("status") == "complete"]
+        known = _complete(study, runs)
         wanted = {(claim.metric, claim.model) for _, claim in _headlines(study)}
         for row in rows_of(study, known) if known else ():
             key = row.claim.metric, row.claim.model
@@ -107,28 +114,50 @@ def our_numbers(runs: Sequence[Run]) -> dict[str, Any]:
                     "status": row.status,
                     "provisional": row.verdict.provisional,
                 }
-        for name, found in _alike(known).items():
-            grouped.setdefault(name, []).extend(found)
-    return {"verdicts": verdicts, "runs": grouped}
+    return verdicts
+
+
+def our_measurements(runs: Sequence[Run], kept: Iterable[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+    """What our runs of unchanged recipes gave, on whatever data, those that differ in their seed alone summed up.
+
+    Args:
+        runs: any runs; those that are not complete are left out, and those with settings of their own.
+        kept: earlier measurements; they stay where no run replaces them and the recipe is what it was.
+
+    Returns:
+        The content of `configs/measured.json` (`kerasexp.config.measured.measurements`).
+
+    Raises:
+        DataError: if a run folder is damaged.
+    """
+    found = {_key(one): one for one in kept if _settings(*_key(one)[:3]) == one["settings"]}
+    groups: dict[tuple[Any, ...], dict[int, Candidate]] = {}
+    for study in studies():
+        for one in _complete(study, runs):  # the newest first
+            experiment = one.experiment
+            if _unchanged(experiment):
+                key = experiment.name, experiment.recipe, experiment.variants, one.data
+                groups.setdefault(key, {}).setdefault(experiment.seed, one)
+    found |= {key: _summed(key, list(by_seed.values())) for key, by_seed in groups.items()}
+    return [found[key] for key in sorted(found)]
+
+
+def _complete(study: str, runs: Sequence[Run]) -> list[Candidate]:
+    return [one for one in candidates(study, runs) if one.results.manifest.get("status") == "complete"]
 
 
 def _contents(study: str, found: Sequence[Experiment]) -> list[str]:
     return [title(study), " · ".join(f"[{one.name}](#{one.name})" for one in found)]
 
 
-def _section(experiment: Experiment, ours: dict[str, Any]) -> Iterator[str]:
+def _section(experiment: Experiment, verdicts: dict[str, Any]) -> Iterator[str]:
     """One experiment: what it is, how to run it, what was published, what our runs gave, its recipes."""
     name = experiment.name
     yield from ["", f"### {name}", "", f"{experiment.title}. {_images(experiment)}. Network `{experiment.network}`."]
     yield from ["", "```", f"kerasexp train {name}", f"kerasexp train {name} --recipe fast", "```", ""]
-    rows = list(_published(experiment, ours.get("verdicts", {})))
+    rows = list(_published(experiment, verdicts))
     yield from _table(*_filled(HEADS, _merged(rows))) if rows else ["No study published a number of it."]
-    found = ours.get("runs", {}).get(name, ())
-    if found:
-        yield from ["", "Our runs with the unchanged settings of a recipe, on whatever data:", ""]
-        heads = ["recipe", "model", "data", "seeds", "accuracy, test", "macro F1, test", "time"]
-        yield from _table(heads, map(_our_run, found))
-    yield from ["", *_table(["recipe", "trained for", "measured"], _recipes(name))]
+    yield from ["", *_table(*_filled(RECIPE_HEADS, list(_recipes(name))))]
     faults = _faults_of(experiment)
     if faults:
         yield from ["", f"Faults of `published`: {', '.join(f'`{fault}`' for fault in faults)}."]
@@ -209,16 +238,30 @@ def _filled(heads: Sequence[str], rows: list[list[str]]) -> tuple[list[str], lis
     return [heads[number] for number in columns], [[row[number] for number in columns] for row in rows]
 
 
-def _our_run(found: dict[str, Any]) -> list[str]:
-    scores = [_score(found["scores"].get(metric), metric) for metric in OUR_SCORES]
-    first = [f"`{found['recipe']}`", _flags(found["variants"]), found["data"], str(found["seeds"])]
-    return [*first, *scores, _duration(found["seconds"])]
+def _recipes(name: str) -> Iterator[list[str]]:
+    """Every recipe, and each of its variants that differs from it and was measured, with what it gave."""
+    for recipe in read_config(name)["recipes"]:
+        itself = load_experiment(name, recipe)
+        for variants in [(), *((variant,) for variant in variants_of(name, recipe))]:
+            config = load_experiment(name, recipe, variants)
+            if variants and config.digest() == itself.digest():
+                continue
+            first = [f"`{recipe}`", _flags(variants), _length(config)]
+            found = measurements_of(config)
+            yield from (first + _measured(one) for one in found)
+            if not (found or variants):
+                yield [*first, "not measured", "", "", "", "", ""]
+
+
+def _measured(one: dict[str, Any]) -> list[str]:
+    scores = [_score(one["scores"].get(metric), metric) for metric in OUR_SCORES]
+    return [one["data"], *scores, str(one["seeds"]), _duration(one["seconds"]), one["hardware"]]
 
 
 def _score(score: dict[str, Any] | None, metric: str) -> str:
     if not score:
-        return "–"
-    numbers = [score["value"], *(score["interval"] or ())]
+        return ""
+    numbers = [score["mean"], *(score["interval"] or ())]
     value, *interval = [f"{100 * one:.2f} %" if "accuracy" in metric else f"{one:.4f}" for one in numbers]
     return f"{value} ({interval[0].removesuffix(' %')} to {interval[1]})" if interval else value
 
@@ -227,12 +270,6 @@ def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _recipes(name: str) -> Iterator[list[str]]:
-    for recipe in read_config(name)["recipes"]:
-        config = load_experiment(name, recipe)
-        yield [f"`{recipe}`", _length(config), "; ".join(map(_measured, config.measured)) or "not measured"]
 
 
 def _length(config: Experiment) -> str:
@@ -248,13 +285,6 @@ def _length(config: Experiment) -> str:
     return ", then ".join(words)
 
 
-def _measured(result: Measured) -> str:
-    spread = f" ± {result.spread:g}" if result.spread is not None else ""
-    seeds = f"{result.seeds} seed{'s'[: result.seeds > 1]}"
-    score = f"{metric_words(result.metric)}: {result.mean:g}{spread}"
-    return f"{score} ({result.data}; {seeds}, {_duration(result.seconds)} each, {result.hardware})"
-
-
 def _faults_of(experiment: Experiment) -> tuple[str, ...]:
     """The mistakes of the study's own training, those of single models included."""
     name, recipe = experiment.name, experiment.recipe
@@ -267,28 +297,16 @@ def _explained(found: Sequence[Experiment]) -> Iterator[str]:
         yield f"* `{fault}`: {FAULTS[fault].explanation}"
 
 
-def _alike(known: Sequence[Candidate]) -> dict[str, list[dict[str, Any]]]:
-    """Runs of unchanged recipes, those that differ in their seed alone summed up, experiment by experiment."""
-    groups: dict[tuple[Any, ...], dict[int, Candidate]] = {}
-    for one in known:  # the newest first
-        if _unchanged(one.experiment):
-            data = str(one.results.manifest["data"]["name"])
-            key = one.experiment.name, one.experiment.recipe, one.experiment.variants, data
-            groups.setdefault(key, {}).setdefault(one.experiment.seed, one)
-    summed: dict[str, list[dict[str, Any]]] = {}
-    for (name, recipe, variants, data), by_seed in sorted(groups.items()):
-        ones = list(by_seed.values())
-        summed.setdefault(name, []).append(
-            {
-                "recipe": recipe,
-                "variants": list(variants),
-                "data": data,
-                "seeds": len(ones),
-                "seconds": round(math.fsum(one.results.manifest["seconds"] for one in ones) / len(ones)),
-                "scores": {metric: _mean(ones, metric) for metric in OUR_SCORES},
-            }
-        )
-    return summed
+def _key(one: dict[str, Any]) -> tuple[str, str, tuple[str, ...], str]:
+    return one["experiment"], one["recipe"], tuple(one["variants"]), one["data"]
+
+
+def _settings(name: str, recipe: str, variants: tuple[str, ...]) -> str | None:
+    """The digest of a recipe's settings as they are now; None for one that is no more."""
+    try:
+        return load_experiment(name, recipe, variants).digest()
+    except UsageError:
+        return None
 
 
 def _unchanged(experiment: Experiment) -> bool:
@@ -299,6 +317,30 @@ def _unchanged(experiment: Experiment) -> bool:
         return False
     ours = experiment.settings()
     return ours | {"data": ours["data"] | {"name": recipe["data"]["name"]}} == recipe
+
+
+def _summed(key: tuple[str, str, tuple[str, ...], str], ones: Sequence[Candidate]) -> dict[str, Any]:
+    name, recipe, variants, data = key
+    seconds = [one.results.manifest["seconds"] + one.run.feature_seconds for one in ones]
+    scores = {metric: _mean(ones, metric) for metric in OUR_SCORES}
+    return {
+        "experiment": name,
+        "recipe": recipe,
+        "variants": list(variants),
+        "settings": _settings(name, recipe, variants),
+        "data": data,
+        "seeds": len(ones),
+        "seconds": round(math.fsum(seconds) / len(ones)),
+        "hardware": "; ".join(dict.fromkeys(_hardware(one) for one in ones)),
+        "scores": {metric: score for metric, score in scores.items() if score},
+    }
+
+
+def _hardware(one: Candidate) -> str:
+    manifest = one.results.manifest
+    hardware = manifest["hardware"]
+    cores = f"{hardware['cores']} core{'s'[: hardware['cores'] > 1]} of {hardware['processor']}"
+    return f"{', '.join(hardware['gpu']) or cores}, {manifest['precision']}"
 
 
 def _mean(ones: Sequence[Candidate], metric: str) -> dict[str, Any] | None:
@@ -312,8 +354,11 @@ def _mean(ones: Sequence[Candidate], metric: str) -> dict[str, Any] | None:
     interval = ones[0].results.interval(metric) if len(values) == 1 else None
     if len(values) >= ENOUGH_SEEDS:
         interval = prediction_interval(values, within=(0.0, 1.0))
-    rounded = [round(bound, 4) for bound in interval] if interval else None
-    return {"value": round(math.fsum(values) / len(values), 4), "interval": rounded}
+    return {
+        "mean": round(math.fsum(values) / len(values), 4),
+        "spread": round(statistics.stdev(values), 4) if len(values) > 1 else None,
+        "interval": [round(bound, 4) for bound in interval] if interval else None,
+    }
 
 
 def _table(heads: Sequence[str], rows: Any) -> Iterator[str]:
@@ -332,7 +377,11 @@ def main() -> None:
     kept = words.folder / "experiments.json"
     if words.runs:
         environment.start_tensorflow()
-        files.write_json(kept, our_numbers([run for folder in words.runs for run in find_runs(folder)]))
+        runs = [run for folder in words.runs for run in find_runs(folder)]
+        files.write_json(kept, our_verdicts(runs))
+        configs = Path(str(resources.files("kerasexp.configs")))
+        files.write_json(configs / "measured.json", our_measurements(runs, measurements()))
+        measurements.cache_clear()
     files.write_text(words.folder / "experiments.md", page(files.read_json(kept) if kept.exists() else None))
 
 

@@ -7,9 +7,9 @@ import functools
 import hashlib
 from pathlib import Path
 
-# the rooms and files that a run's numbers come from: settings, images, networks, training, measures
+# the rooms and files that a run's numbers come from, given its settings: images, networks, training, measures
 DECIDE_NUMBERS = (
-    *("config/schema.py", "config/loading.py", "data", "evaluation", "models", "training", "environment.py"),
+    *("config/schema.py", "data", "evaluation", "models", "training", "environment.py"),
     *("workflows/prepare.py", "workflows/pretrained.py", "workflows/execution.py"),
     *("workflows/evaluate.py", "workflows/evaluate_clusters.py", "workflows/clusters.py"),
 )

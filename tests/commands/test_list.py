@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kerasexp.commands.list import describe_measured
+from kerasexp.commands.list import measured_rows
 
 
 def test_every_experiment_with_its_recipes(kerasexp):
@@ -13,7 +13,9 @@ def test_every_experiment_with_its_recipes(kerasexp):
     words = answer.out.split()
     for word in ("kmnist_cnn", "kmnist_cnn_nopool", "kmnist_fcnn", "published", "sound", "fast", "bench12", "lr1"):
         assert word in words
-    assert max(len(line) for line in answer.out.splitlines() if "--recipe" not in line) < 160
+    experiments, _, measured = answer.out.partition("measured so far")
+    assert max(map(len, experiments.splitlines())) < 160
+    assert "kmnist_cnn --recipe fast" in measured
 
 
 def test_json(kerasexp):
@@ -25,12 +27,18 @@ def test_json(kerasexp):
 
 
 @pytest.mark.parametrize(
-    ("changes", "text"),
+    ("changes", "row"),
     [
-        ({}, "macro F1, test: 0.953 ± 0.001 on kmnist (3 seeds, 190 s each, 2 cores)"),
-        ({"seeds": 1, "spread": None}, "macro F1, test: 0.953 on kmnist (1 seed, 190 s, 2 cores)"),
+        ({}, ["macro F1, test: 0.953 ± 0.001", "kmnist", "3", "190 s", "2 cores"]),
+        ({"seeds": 1, "spread": None}, ["macro F1, test: 0.953", "kmnist", "1", "190 s", "2 cores"]),
     ],
 )
-def test_a_measured_result_names_seeds_time_hardware_and_data(changes, text):
+def test_a_measured_result_names_seeds_time_hardware_and_data(changes, row):
     result = {"metric": "test.macro.f1", "mean": 0.953, "spread": 0.001, "seeds": 3, "seconds": 190.2}
-    assert describe_measured({**result, "hardware": "2 cores", "data": "kmnist", **changes}) == text
+    assert measured_rows([{**result, "hardware": "2 cores", "data": "kmnist", **changes}]) == [row]
+
+
+def test_scores_of_the_same_runs_stand_in_one_row():
+    told = {"spread": None, "seeds": 1, "seconds": 190.2, "hardware": "2 cores", "data": "kmnist"}
+    results = [{"metric": metric, "mean": 0.9, **told} for metric in ("test.accuracy", "test.macro.f1")]
+    assert [row[0] for row in measured_rows(results)] == ["accuracy, test: 0.9, macro F1, test: 0.9"]

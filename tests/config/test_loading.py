@@ -265,6 +265,7 @@ def test_epochs_of_a_clustering_leave_k_means_alone():
         (("seed: 42", "seed: 42\nseed: 43"), "duplicate key 'seed'"),
         (("seed: 42", "sead: 42"), 'unknown key "sead". Did you mean "seed"?'),
         (("seed: 42", "name: mine"), "name is set by kerasexp"),
+        (("variants:", "variants:\n  small: {measured: []}"), "variants.small: measured is set by kerasexp"),
         (("recipes:", "recipies:"), "expected a mapping with the key recipes"),
         (("[test_as_validation,", "[test_as_validatoin,"), "unknown fault"),
         (("variants:", "variants:\n  small:"), "variants.small: expected settings, e.g. {epochs: 3}, received: None"),

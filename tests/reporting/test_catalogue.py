@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from kerasexp import files
+from kerasexp.config import measured
 from kerasexp.config.loading import experiment_names, experiment_to_yaml, load_experiment
+from kerasexp.config.measured import measurements
 from kerasexp.reporting import catalogue
 from kerasexp.runs import Run
 from tests.published.runs import made_run
@@ -51,38 +53,46 @@ def test_all_tables_are_rectangular(page):
 
 
 def test_our_numbers_stand_beside_the_published_ones(trained_run):
-    ours = catalogue.our_numbers([trained_run])
-    verdict = ours["verdicts"]["kmnist | kmnist_cnn | parameters.total"]
+    verdicts = catalogue.our_verdicts([trained_run])
+    verdict = verdicts["kmnist | kmnist_cnn | parameters.total"]
     assert (verdict["status"], verdict["seeds"]) == ("reproduced", 1)
-    assert "kmnist_cnn" not in ours["runs"]  # it was made shorter than its recipe
-    text = catalogue.page(ours)
+    text = catalogue.page(verdicts)
     assert "| 1,199,882 | 1 | ✓ reproduced |" in section(text, "kmnist_cnn")
     assert "reproduced |" not in section(text, "kmnist_cnn_nopool")
 
 
 def test_a_verdict_of_one_seed_is_provisional(tmp_path):
     text = section(
-        catalogue.page(catalogue.our_numbers([made_run(tmp_path, "kmnist_cnn", 0.945, "lr1")])), "kmnist_cnn"
+        catalogue.page(catalogue.our_verdicts([made_run(tmp_path, "kmnist_cnn", 0.945, "lr1")])), "kmnist_cnn"
     )
     assert "| 94.50 % | 94.04 to 94.93 % | 1 | ✓ reproduced, provisional: one seed |" in text
     assert "| 1,199,882 |  | 1 | ✓ reproduced |" in text  # no training decides it
 
 
-def test_runs_of_an_unchanged_recipe_are_listed_seed_by_seed(trained_run, tmp_path):
+def test_no_measurement_is_of_a_recipe_that_has_changed():
+    assert catalogue.our_measurements([], measurements()) == list(measurements())
+
+
+def test_a_run_that_was_made_shorter_than_its_recipe_measures_none(trained_run):
+    assert catalogue.our_measurements([trained_run]) == []
+
+
+def test_runs_of_an_unchanged_recipe_are_summed_up_over_their_seeds(trained_run, tmp_path, monkeypatch):
     runs = []
     for number, seed in enumerate((1, 2, 2)):  # the same seed twice is one
         run = Run(shutil.copytree(trained_run.folder, tmp_path / str(number)))
-        experiment = load_experiment("kmnist_cnn", augment=1).model_copy(update={"seed": seed})
+        experiment = load_experiment("kmnist_cnn").model_copy(update={"seed": seed})
         run.path("config.yaml").write_text(experiment_to_yaml(experiment), encoding="utf-8")
         runs.append(run)
-    ours = catalogue.our_numbers(runs)
-    (found,) = ours["runs"]["kmnist_cnn"]
-    assert (found["recipe"], found["variants"], found["data"], found["seeds"]) == (
-        "published",
-        ["augment1"],
-        "mnist5k",
-        2,
-    )
+    earlier = [{**one, "seeds": 1} for one in measurements()] + [{**measurements()[0], "settings": "of another time"}]
+    kept = catalogue.our_measurements(runs, earlier)
+    found = next(one for one in kept if one["data"] == "mnist5k")
     accuracy = files.read_json(trained_run.path("metrics.json"))["weights"]["last"]["test"]["accuracy"]["value"]
-    expected = f"| `published` | `--augment 1` | mnist5k | 2 | {100 * accuracy:.2f} % |"
-    assert expected in section(catalogue.page(ours), "kmnist_cnn")
+    assert (found["experiment"], found["recipe"], found["seeds"]) == ("kmnist_cnn", "published", 2)
+    assert found["scores"]["test.accuracy"] == {"mean": round(accuracy, 4), "spread": 0.0, "interval": None}
+    assert [one for one in kept if one is not found] == earlier[:-1]
+
+    monkeypatch.setattr(measured, "measurements", lambda: tuple(kept))
+    assert f"| mnist5k | {100 * accuracy:.2f} % |" in section(catalogue.page(), "kmnist_cnn")
+    assert load_experiment("kmnist_cnn").measured[0].mean == round(accuracy, 4)
+    assert load_experiment("kmnist_cnn", overrides=["batch_size=64"]).measured == ()
