@@ -102,7 +102,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = app(words, prog_name="kerasexp", standalone_mode=False)
         sys.stdout.flush()
         return code or 0
-    except (BrokenPipeError, SystemExit):  # Typer turns the first into the second while a command runs
+    except BrokenPipeError:
+        return _reader_has_gone()
+    except SystemExit as ended:
+        if not isinstance(ended.__context__, BrokenPipeError):  # which Typer turns into it while a command runs
+            raise
         return _reader_has_gone()
     except Exception as raised:
         error: Exception = raised

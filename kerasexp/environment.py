@@ -20,7 +20,7 @@ TENSORFLOAT32_SINCE = (8, 0)  # compute capability of the first NVIDIA GPUs that
 BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}  # processor flags of units that multiply in bfloat16
 BFLOAT16_OPTION = "auto_mixed_precision_onednn_bfloat16"  # of TensorFlow's graph optimizer
 # of `versions` and `hardware`: what can change the bits of a computation
-DECIDE_BITS = ("tensorflow", "keras", "processor", "threads", "gpu")
+DECIDE_BITS = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "processor", "threads", "gpu")
 
 
 def start_tensorflow(precision: str = "float32") -> None:
@@ -99,6 +99,8 @@ def versions() -> dict[str, str | None]:
         "tensorflow": _version("tensorflow", "tensorflow-cpu"),
         "keras": _version("keras"),
         "numpy": _version("numpy"),
+        "scipy": _version("scipy"),
+        "scikit-learn": _version("scikit-learn"),
     }
 
 

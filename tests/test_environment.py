@@ -130,7 +130,7 @@ def test_an_explicit_precision_is_taken_as_it_is(cpuinfo):
 
 def test_versions():
     versions = environment.versions()
-    assert list(versions) == ["python", "tensorflow", "keras", "numpy"]
+    assert list(versions) == ["python", "tensorflow", "keras", "numpy", "scipy", "scikit-learn"]
     assert versions["tensorflow"].startswith("2.21.")
     assert environment._version("no-such-package") is None
 

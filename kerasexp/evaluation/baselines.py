@@ -62,7 +62,7 @@ def _assigned(kmeans: KMeans, values: np.ndarray) -> np.ndarray:
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
-    # one thread: several wait for each other at every step, and beside other work take many times as long
+    # one thread: several add up the images of a cluster in any order, and beside other work take many times as long
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different images than clusters: some stay empty
         return kmeans.fit_predict(values).astype(np.int64)
@@ -89,6 +89,7 @@ def umap_mixture(embedding: np.ndarray, clusters: int, seed: int) -> np.ndarray:
     """
     import umap
     from sklearn.mixture import GaussianMixture
+    from threadpoolctl import threadpool_limits
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "n_jobs value")  # one thread is what a seed asks for
@@ -97,4 +98,5 @@ def umap_mixture(embedding: np.ndarray, clusters: int, seed: int) -> np.ndarray:
         )
         points = mapper.fit_transform(embedding)
     mixture = GaussianMixture(clusters, n_init=MIXTURE_STARTS, random_state=seed)
-    return mixture.fit_predict(points.astype(np.float64)).astype(np.int64)
+    with threadpool_limits(1):  # it starts from k-means
+        return mixture.fit_predict(points.astype(np.float64)).astype(np.int64)

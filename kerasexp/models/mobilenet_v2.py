@@ -11,6 +11,7 @@ import keras
 from keras import initializers, layers
 
 from kerasexp.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, normalized, resized
+from kerasexp.models.torch_layers import linear
 
 # channels, number of blocks, stride of the first of them, expansion (table 2 of the paper)
 _STAGES = ((16, 1, 1, 1), (24, 2, 2, 6), (32, 3, 2, 6), (64, 4, 2, 6), (96, 3, 1, 6), (160, 3, 2, 6), (320, 1, 1, 6))
@@ -22,27 +23,31 @@ class _Layout:
 
     Attributes:
         symmetric: whether a convolution with stride 2 gets zeros on all sides whatever the size.
-        momentum: of batch normalisation.
-        epsilon: likewise.
+        epsilon: of batch normalisation.
         kernel: initialiser of a convolution, from the number of values that one input value reaches.
-        dense: initialiser of the dense layer.
+        head: the last dense layer, from its input, width and name.
     """
 
     symmetric: bool
-    momentum: float
     epsilon: float
     kernel: Callable[[int], Any]
-    dense: Callable[[], Any]
+    head: Callable[[Any, int, str], Any]
 
 
 def _he_normal(fan_out: int) -> Any:
     return initializers.RandomNormal(stddev=math.sqrt(2 / fan_out))
 
 
+def _small_normal(x: Any, units: int, name: str) -> Any:
+    return layers.Dense(units, kernel_initializer=initializers.RandomNormal(stddev=0.01), name=name)(x)
+
+
+# the study put a new layer of PyTorch's own on the pretrained network; torchvision's fresh network brings one
 _LAYOUTS = {
-    "keras": _Layout(False, 0.999, 1e-3, lambda fan_out: initializers.GlorotUniform(), initializers.GlorotUniform),
-    "torchvision": _Layout(True, 0.9, 1e-5, _he_normal, lambda: initializers.RandomNormal(stddev=0.01)),
+    "keras": _Layout(False, 1e-3, lambda fan_out: initializers.GlorotUniform(), linear),
+    "torchvision": _Layout(True, 1e-5, _he_normal, _small_normal),
 }
+MOMENTUM = 0.9  # of batch normalisation: PyTorch's 0.1; Keras' own 0.999 would hardly adapt within an epoch
 
 
 def mobilenet_v2(
@@ -61,10 +66,10 @@ def mobilenet_v2(
     Args:
         image_shape: height, width, channels.
         classes: width of the softmax.
-        layout: `keras`: images in [-1, 1], zeros below and to the right before a stride of 2, batch normalisation with
-            momentum 0.999 and epsilon 1e-3, Glorot's initial weights; what Keras' ImageNet weights need. `torchvision`:
-            ImageNet's mean and standard deviation, zeros on all sides, momentum 0.9 and epsilon 1e-5, He's initial
-            weights by fan-out; what the EuroSAT study trained from scratch.
+        layout: `keras`: images in [-1, 1], zeros below and to the right before a stride of 2, epsilon 1e-3 in the batch
+            normalisation, Glorot's initial weights, a dense layer as PyTorch starts it; what Keras' ImageNet weights
+            need. `torchvision`: ImageNet's mean and standard deviation, zeros on all sides, epsilon 1e-5, He's initial
+            weights by fan-out, a dense layer from N(0, 0.01); what the EuroSAT study trained from scratch.
         alpha: width of all layers but the last convolution, relative to the paper's.
         input_size: height and width that the images are resized to; None leaves them.
         dropout: rate before the dense layer.
@@ -80,7 +85,7 @@ def mobilenet_v2(
     x = mobilenet_v2_features(resized(image, input_size), layout, alpha)
     x = layers.GlobalAveragePooling2D(name="features")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
-    logits = layers.Dense(classes, kernel_initializer=_LAYOUTS[layout].dense(), name="logits")(x)
+    logits = _LAYOUTS[layout].head(x, classes, "logits")
     probabilities = layers.Softmax(name="probabilities")(logits)
     return keras.Model(image, probabilities, name="mobilenet_v2")
 
@@ -141,7 +146,7 @@ def _convolution(x: Any, channels: int, kernel_size: int, how: _Layout, name: st
 
 
 def _normalization(x: Any, how: _Layout, name: str) -> Any:
-    return layers.BatchNormalization(momentum=how.momentum, epsilon=how.epsilon, name=name)(x)
+    return layers.BatchNormalization(momentum=MOMENTUM, epsilon=how.epsilon, name=name)(x)
 
 
 def _padding(x: Any, how: _Layout) -> tuple[tuple[int, int], ...]:

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
 
 from kerasexp.config import schema
 from kerasexp.data.dataset import Split
@@ -31,7 +32,8 @@ def place_representatives(model: DeepKMeans, split: Split, settings: schema.KMea
     embedding = np.concatenate([encoder(x, training=False).numpy() for x, _ in batches])
     clusters = model.representatives.shape[0]
     kmeans = KMeans(clusters, n_init=settings.restarts, max_iter=settings.max_iterations, random_state=seed)
-    with warnings.catch_warnings():
+    # several threads would add up the images of a cluster in any order: from four on no two runs have the same bits
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different images than clusters: the report says so
         kmeans.fit(embedding)
     model.representatives.assign(kmeans.cluster_centers_)

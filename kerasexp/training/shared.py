@@ -28,7 +28,7 @@ class SharedAutoencoder:
 
     @classmethod
     def of(cls, run: Run, stage: int) -> SharedAutoencoder:
-        """That of a run's stage: known by its data, network, settings, seed, versions and processor."""
+        """That of a run's stage: known by its data, network, settings, seed, code, versions and processor."""
         experiment, manifest = run.experiment, run.manifest
         network = {key: value for key, value in experiment.model.items() if key != "clusters"}
         stages = [one.model_dump(mode="json", exclude={"alpha"}) for one in experiment.training_stages[: stage + 1]]
@@ -41,6 +41,7 @@ class SharedAutoencoder:
             experiment.augmentation.model_dump(mode="json"),
             experiment.seed,
             manifest["precision"],
+            manifest.get("code"),
             manifest["versions"],
             [manifest["hardware"][key] for key in ("processor", "threads", "gpu")],
         ]

@@ -264,6 +264,9 @@ def test_epochs_of_a_clustering_leave_k_means_alone():
     [
         (("seed: 42", "seed: 42\nseed: 43"), "duplicate key 'seed'"),
         (("seed: 42", "sead: 42"), 'unknown key "sead". Did you mean "seed"?'),
+        (("rotation:", "rotatoin:"), 'unknown key "augmentation.rotatoin". Did you mean "rotation"?'),
+        (("learning_rate:", "learning_rat:"), 'unknown key "optimizer.learning_rat". Did you mean "learning_rate"?'),
+        (("batch_size:", "stages: [{epochs: 3}, {epochs: 3, passes: 8}]\nbatch_size:"), "stages.1: exactly one of"),
         (("seed: 42", "name: mine"), "name is set by kerasexp"),
         (("variants:", "variants:\n  small: {measured: []}"), "variants.small: measured is set by kerasexp"),
         (("recipes:", "recipies:"), "expected a mapping with the key recipes"),

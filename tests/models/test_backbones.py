@@ -105,11 +105,18 @@ def test_mobilenet_v2_is_that_of_keras():
         other = theirs.get_layer(layer.name)
         other.set_weights(drawn)
         if isinstance(layer, keras.layers.BatchNormalization):
-            assert (layer.epsilon, layer.momentum) == (other.epsilon, other.momentum)
+            assert (layer.epsilon, layer.momentum) == (other.epsilon, 0.9)  # momentum is the study's
     x = images(2, size, size, 3)
     expected = theirs(keras.applications.mobilenet_v2.preprocess_input(x.astype("float32")))
     assert np.std(expected) > 0.5
     np.testing.assert_allclose(ours(x), expected, atol=2e-3)
+
+
+def test_the_new_head_of_a_pretrained_mobilenet_v2_starts_as_pytorchs():
+    head = network("mobilenet_v2.mobilenet_v2")((32, 32, 3), 10, alpha=0.35, input_size=None).get_layer("logits")
+    for values in head.get_weights():  # the bias too
+        assert np.abs(values).max() <= 1 / np.sqrt(1280)
+        assert np.abs(values).max() > 0.5 / np.sqrt(1280)
 
 
 def test_widths_of_mobilenet_v2_are_those_of_keras():

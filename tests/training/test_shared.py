@@ -103,3 +103,12 @@ def test_what_decides_its_bits_parts_the_runs(cache, tmp_path, differs):
 )
 def test_what_comes_after_it_does_not(cache, tmp_path, differs):
     assert place_of(tmp_path, changes=differs) == place_of(tmp_path)
+
+
+def test_another_code_trains_its_own(cache, tmp_path):
+    run = made_run(clustering(), DATA, tmp_path)
+    paths = []
+    for code in ("a", "b", "a"):
+        run.update_manifest(code=code)
+        paths.append(SharedAutoencoder.of(run, 0).path)
+    assert paths[0] == paths[2] != paths[1]
