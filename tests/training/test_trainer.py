@@ -88,6 +88,29 @@ def test_a_diverging_training_stops_with_its_cause(tmp_path):
     assert "loss became" in manifest["stop_reason"]
 
 
+@pytest.mark.parametrize(
+    ("overrides", "advice"),
+    [
+        (
+            ["epochs=2", "optimizer.learning_rate=1.0e+30", "schedule={name: triangular, warmup: 0.9}"],
+            "start again with a lower rate, e.g. --set optimizer.learning_rate=1e+29.",
+        ),
+        (
+            ["stages=[{stage: head, epochs: 2, optimizer: {learning_rate: 1.0e+30}}, {stage: rest, epochs: 1}]"],
+            "e.g. 1e+29, in the stage head, which has one of its own: override stages with --set, as a whole.",
+        ),
+    ],
+)
+def test_the_advice_names_a_rate_that_can_be_set(tmp_path, overrides, advice):
+    """Not a tenth of what a schedule gives at the moment, and of a stage's own rate where it has one."""
+    more = ["early_stopping=null", "reduce_learning_rate=null", *TINY, *overrides]
+    dataset = digits()
+    run = made_run(load_experiment("kmnist_fcnn", overrides=more), dataset, tmp_path)
+    with pytest.raises(KerasexpError, match="The loss became") as caught:
+        train_run(run, dataset)
+    assert str(caught.value).endswith(advice)
+
+
 def test_a_disk_that_fills_during_a_save_is_said_and_survived(tmp_path):
     """The file size limit lets the small files through and stops the state of a wide network."""
     arguments = {"data": "mnist5k", "epochs": 1, "out": tmp_path, "set": ["model.units=[512,8]"]}
