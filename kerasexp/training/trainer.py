@@ -298,11 +298,13 @@ class _Training:
             try:
                 # one machine does not stop alone: the others would wait for it
                 is_over = self._is_over if self.devices.cluster is None else lambda: False
-                dataset = part.features_of(self.dataset, self.progress.note, is_over)
+                # the evaluation computes those of the test images, where the training does not look at them
+                test_too = self.experiment.data.validation == "test"
+                dataset = part.features_of(self.dataset, self.progress.note, is_over, test_too)
                 trained, cut, seconds = part.tail, part.cut, part.seconds
                 augmentation = augmentation.model_copy(update={"copies": 0})
             except NoRoom as error:
-                reason = f"no room for the features: {error}"
+                reason = f"the features cannot be kept: {error}"
                 self.progress.note(f"Every epoch computes the frozen part again: {error}.")
         self.devices.agree({"use of the feature cache": cut})
         self.position.cut = cut

@@ -16,6 +16,7 @@ from kerasexp.errors import KerasexpError
 from kerasexp.models.saved import load_model
 from kerasexp.runs import open_run, read_history
 from kerasexp.training import trainer
+from kerasexp.training.cache import FeatureCache
 from tests.training.examples import digits, made_run, train_run
 
 TINY = ["model.units=[8,8]"]
@@ -65,6 +66,16 @@ def test_images_that_a_device_keeps_train_the_same_bits(tmp_path, monkeypatch):
         weights.append(outcome.model.get_weights())
     assert all(np.array_equal(one, other) for one, other in zip(*weights, strict=True))
     assert set(kept) == {None, "CPU:0"}
+
+
+def test_features_of_test_images_that_validate_nothing_are_left_to_the_evaluation(tmp_path, monkeypatch):
+    changes = ["trainable_from=dense1", "epochs=1", "early_stopping=null", "reduce_learning_rate=null"]
+    dataset = dataclasses.replace(digits(), test=digits().test.take(np.arange(20)))
+    for validation, expected in (("none", {"training"}), ("test", {"training", "test"})):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / validation))
+        experiment = load_experiment("kmnist_cnn", overrides=[*changes, f"data.validation={validation}"])
+        train_run(made_run(experiment, dataset, tmp_path), dataset)
+        assert {entry.what.split()[0] for entry in FeatureCache().entries()} == expected
 
 
 def test_plain_keras_opens_the_model(trained_run):
