@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from kerasexp.errors import DataError, UsageError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room, no room for this user, larger than allowed
+ABANDONED = 3600.0  # seconds without a write after which the process that began a file is taken for gone
 
 
 def user_cache() -> Path:
@@ -36,6 +38,20 @@ def cache_bound() -> int:
     if not 0 <= bound < 1e6:
         raise UsageError(f"KERASEXP_CACHE_GB: expected gigabytes from 0, received: {text!r}.")
     return int(bound * 1e9)
+
+
+def cached_files(folder: Path) -> list[tuple[Path, os.stat_result]]:
+    """The arrays in a folder of the cache, but those that a process is writing with `replacing`.
+
+    What a killed process left of one is among them an hour after its last write.
+    """
+    found = []
+    for path in folder.glob("*.np[yz]"):
+        with contextlib.suppress(FileNotFoundError):  # renamed or removed meanwhile
+            about = path.stat()
+            if not path.name.startswith(".") or time.time() - about.st_mtime > ABANDONED:
+                found.append((path, about))
+    return found
 
 
 @contextlib.contextmanager
@@ -109,7 +125,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{path} is missing.") from None
+        raise DataError(f"{path} is missing. Fetch or make it again.") from None
     except PermissionError:
         raise denied(path) from None
     except (ValueError, OSError, RecursionError) as error:
@@ -139,7 +155,7 @@ def read_npz(path: Path) -> dict[str, Any]:
         with archive:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
-        raise DataError(f"{path} is missing.") from None
+        raise DataError(f"{path} is missing. Fetch or make it again.") from None
     except PermissionError:
         raise denied(path) from None
     except MemoryError as error:

@@ -77,7 +77,25 @@ class Run:
     @property
     def metrics(self) -> dict[str, Any]:
         """What the evaluation has measured: the content of `metrics.json`."""
+        if not self.path("metrics.json").exists():
+            raise DataError(f"{self.path('metrics.json')} is missing: {self.what_is_left}")
         return self._read("metrics.json")
+
+    @property
+    def what_is_left(self) -> str:
+        """Why a run has no model or no numbers yet, and what to do, in words."""
+        manifest, has_model = self.manifest, self.path("model.keras").exists()
+        if manifest["status"] != "complete":
+            lacking = "is not evaluated" if has_model else "has no finished model"
+            return f"the run {lacking} yet (status {manifest['status']}). Go on with: kerasexp resume {self}"
+        if has_model:
+            return f"the run is not evaluated yet. Evaluate it with: kerasexp evaluate {self}"
+        if "pruned" in manifest:
+            return (
+                "the search has removed the model of this trial, since only its best ones keep theirs (tune --keep). "
+                f"Train it again with: {manifest['command']}"
+            )
+        return "the run folder is damaged. Start the run again."
 
     @property
     def history(self) -> list[dict[str, float]]:

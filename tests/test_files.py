@@ -71,7 +71,7 @@ def test_pickles_are_refused(tmp_path):
 
 
 def test_json_errors_name_the_file(tmp_path):
-    with pytest.raises(DataError, match=r"a\.json is missing"):
+    with pytest.raises(DataError, match=r"a\.json is missing\. Fetch or make it again"):
         files.read_json(tmp_path / "a.json")
     for text in ("{", "[" * 100_000):
         (tmp_path / "a.json").write_text(text)

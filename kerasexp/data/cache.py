@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasexp.errors import DataError
-from kerasexp.files import DISK_FULL, cache_bound, digest, replacing, user_cache
+from kerasexp.files import DISK_FULL, cache_bound, cached_files, digest, replacing, user_cache
 
 BLOCK_BYTES = 64 * 2**20  # decoded in memory before they are written
 
@@ -38,7 +38,7 @@ def kept_images(
 
     Args:
         pictures: files, or their contents.
-        shape: of all images, uint8 `[n, height, width, channels]`.
+        shape: of all images, uint8 `[n, height, width, channels]`; no more than the bound.
         antialias: how they are resized.
         decode: decodes a range of the pictures into an array of their length.
 
@@ -100,7 +100,7 @@ def _write(path: Path, shape: tuple[int, ...], decode: Callable[[range, np.ndarr
 
 def _make_room(folder: Path, size: int) -> None:
     """Removes what would go beyond the bound; who has a file open keeps it until it is closed."""
-    described = [(path, path.stat()) for path in folder.glob("*.npy")]
+    described = cached_files(folder)
     total = size + sum(about.st_size for _, about in described)
     for path, about in sorted(described, key=lambda kept: kept[1].st_mtime):
         if total <= cache_bound():

@@ -65,7 +65,7 @@ def evaluate_labels(
         KerasexpError: if there are no images.
     """
     if not len(labels):
-        raise KerasexpError("There is nothing to evaluate: the split has no images.")
+        raise KerasexpError("There is nothing to evaluate: the split has no images. Expected at least one.")
     names = [str(name) for name in class_names]
     classes = np.arange(len(names))
     confusion = np.bincount(labels * len(names) + predicted, minlength=len(names) ** 2).reshape(len(names), len(names))

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasexp.errors import KerasexpError
+from kerasexp.errors import KerasexpError, did_you_mean
 from kerasexp.evaluation.predictions import model_outputs
 
 NEIGHBORS = 10
@@ -76,7 +76,9 @@ def layer_outputs(model: keras.Model, x: np.ndarray, intermediate: str) -> dict[
     last = _last_dense(model)
     layers = {layer.name: layer for layer in model.layers}
     if intermediate not in layers:
-        raise KerasexpError(f"embedding.intermediate: the network has no layer {intermediate!r}.")
+        raise KerasexpError(
+            f'embedding.intermediate: the network has no layer "{intermediate}". {did_you_mean(intermediate, layers)}'
+        )
     inner = keras.Model(model.input, [layers[intermediate].output, last.input])
     between, before = (output.reshape(len(output), -1) for output in model_outputs(inner, x))
     # the softmax is undone by computing the layer again without it: logarithms of probabilities have lost the sum
@@ -88,7 +90,9 @@ def _last_dense(model: keras.Model) -> keras.layers.Dense:
     for layer in reversed(model.layers):
         if isinstance(layer, keras.layers.Dense):
             return layer
-    raise KerasexpError(f"The logits are those of the last dense layer, but {model.name} has none.")
+    raise KerasexpError(
+        f"The logits are those of the last dense layer, but {model.name} has none. Leave the maps out: embedding: null."
+    )
 
 
 def layer_map(features: np.ndarray, labels: np.ndarray, layer: str, line: bool = False) -> LayerMap:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kerasexp import files
 from kerasexp.errors import DataError
 from kerasexp.models.built_in import load_built_in
+from kerasexp.runs import Run
 
 if TYPE_CHECKING:
     import keras
@@ -27,7 +28,7 @@ def save_model(model: keras.Model, path: Path, class_names: Sequence[str], **car
 
 
 def load_model(path: Path) -> tuple[keras.Model, dict[str, Any]]:
-    """Reads a model and its card; no code from the file is run.
+    """Reads a model of a run and its card; no code from the file is run.
 
     Raises:
         RefusedModel: if it is made of anything but Keras' built-in layers and kerasexp's own.
@@ -38,9 +39,7 @@ def load_model(path: Path) -> tuple[keras.Model, dict[str, Any]]:
             card = json.loads(archive.read(CARD))
         return load_built_in(path), card
     except FileNotFoundError:
-        raise DataError(
-            f"{path} is missing: the run has no finished model yet. Go on with: kerasexp resume {path.parent}"
-        ) from None
+        raise DataError(f"{path} is missing: {Run(path.parent).what_is_left}") from None
     except PermissionError:
         raise files.denied(path) from None
     except KeyError:

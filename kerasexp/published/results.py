@@ -35,12 +35,14 @@ class Results:
         metrics: content of `metrics.json`, empty before the evaluation.
         history: the rows of `history.csv`.
         folder: of the run; None for numbers without one.
+        validation: what validated each epoch, as `data.validation` says it: `test`, `split` or `none`.
     """
 
     manifest: Mapping[str, Any]
     metrics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     history: Sequence[Mapping[str, float]] = ()
     folder: Path | None = None
+    validation: str = "split"
 
     @classmethod
     def of(cls, run: Run) -> Results:
@@ -54,6 +56,7 @@ class Results:
             run.metrics if run.path("metrics.json").exists() else {},
             run.history,
             run.folder,
+            run.experiment.data.validation,
         )
 
     @property
@@ -301,8 +304,9 @@ class Results:
         return sum(_walk(self.manifest, ["data", "counts", split]) or ())
 
     def _validation_images(self) -> int:
-        """Where no images were held out, the test images validated."""
-        return self._images("validation") or self._images("test")
+        """Where no images were held out the test images validated; or they did though the data has others for it."""
+        held_out = 0 if self.validation == "test" else self._images("validation")
+        return held_out or self._images("test")
 
 
 def _walk(content: Any, path: Sequence[str]) -> Any:

@@ -35,7 +35,7 @@ def write_report(run: Run) -> Path:
         DataError: if a file of the run folder is missing or damaged.
     """
     if not run.path("metrics.json").exists():
-        raise DataError(f"{run} has no metrics.json: it was never evaluated. Finish it with: kerasexp resume {run}")
+        raise DataError(f"{run} has no metrics.json: {run.what_is_left}")
     try:
         page = _page(run)
     except (KeyError, IndexError, jinja2.UndefinedError) as error:

@@ -41,7 +41,7 @@ class Entry:
 
 
 class NoRoom(KerasexpError):
-    """The cache's bound or the disk leaves no room for an entry."""
+    """The cache's bound or the disk leaves no room for an entry, or its folder cannot be used."""
 
 
 def autoencoder_cache() -> Path:
@@ -60,10 +60,10 @@ class FeatureCache:
         self.folder = files.user_cache() / "features" if folder is None else folder
 
     def entries(self) -> list[Entry]:
-        """All entries, the most recently used first; what another process removes meanwhile is left out."""
+        """All entries, the most recently used first, but what another process removes meanwhile or keeps to itself."""
         found = []
         for path in self.folder.glob("*/"):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, PermissionError):
                 found.append(_entry(path))
         return sorted(found, key=lambda entry: entry.used, reverse=True)
 
@@ -76,7 +76,7 @@ class FeatureCache:
         path = self.folder / key / "features.npy"
         try:
             features = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (FileNotFoundError, EOFError, ValueError):
+        except (OSError, EOFError, ValueError):
             return None
         with contextlib.suppress(OSError):  # a read-only cache serves as well
             os.utime(path)
@@ -112,8 +112,8 @@ class FeatureCache:
             The array, memory-mapped.
 
         Raises:
-            NoRoom: if the array is larger than the bound, other processes are filling the cache, the disk is full, or
-                someone removes the entry meanwhile.
+            NoRoom: if the array is larger than the bound, other processes are filling the cache, the disk is full, the
+                folder cannot be written to, or someone removes the entry meanwhile.
         """
         place = self.folder / key
         row_bytes = int(np.prod(shape[1:])) * np.dtype(dtype).itemsize
@@ -155,7 +155,7 @@ class FeatureCache:
             filled = None
         except OSError as error:
             if error.errno not in files.DISK_FULL:
-                raise
+                raise NoRoom(f"{self.folder} cannot be written to ({error.strerror})") from None
             shutil.rmtree(place, ignore_errors=True)
             raise NoRoom(f"the disk is full ({error.strerror}) at {self.folder}") from None
         if filled is None:

@@ -106,14 +106,22 @@ class FrozenPart:
         tail = keras.Model(tensor, model.output, name="trained_part")
         return cls(cut, head, tail, augmentation, seed, cache or FeatureCache())
 
-    def features_of(self, dataset: Dataset, say: Say, is_over: IsOver = lambda: False) -> Dataset:
+    def features_of(
+        self, dataset: Dataset, say: Say, is_over: IsOver = lambda: False, test_too: bool = True
+    ) -> Dataset:
         """The data set with features instead of images; static copies of the training images stand one after another.
+
+        Args:
+            dataset: with images.
+            say: is told what takes long.
+            is_over: whether to stop.
+            test_too: False leaves the test images as they are.
 
         Raises:
             NoRoom: if the features fit neither in the cache's bound nor on the disk.
             Interrupted: if `is_over` says so; what was computed is kept.
         """
-        (test,) = self._plain("test", [dataset.test], say, is_over)
+        test = self._plain("test", [dataset.test], say, is_over)[0] if test_too else dataset.test
         validation = dataset.validation
         held_out = validation is not None and not np.intersect1d(dataset.train.index, validation.index).size
         if validation is not None and held_out and not self.augmentation.copies:

@@ -157,7 +157,7 @@ class PlainProgress(Progress):
         self.images_per_epoch = images_per_epoch
         # the epochs that the time left is told for: the last ones that are sure, or those that the study needed
         self.published_epochs = min(epochs, published_epochs) if published_epochs else None
-        self.open_end = any(stage.early_stopping for stage in experiment.training_stages)
+        self.open_end = experiment.training_stages[stage].early_stopping is not None
         self.pace = Pace(steps_per_epoch, first_epoch * steps_per_epoch + first_step, self.clock)
         self.estimated = False
         self.stages_left = len(experiment.training_stages) - 1 - stage

@@ -193,7 +193,9 @@ class StateFolder:
         try:
             return Position(**content["position"])
         except (KeyError, TypeError):
-            raise DataError(f"{generations[-1]} was written by another version of kerasexp.") from None
+            raise DataError(
+                f"{generations[-1]} was written by another version of kerasexp. Use that one, or start the run again."
+            ) from None
 
     def restore(self, variables: Sequence[Any], callbacks: list[Any]) -> list[np.ndarray] | None:
         """Puts the last generation into the variables of a built and compiled model, and into its callbacks.
@@ -224,7 +226,7 @@ class StateFolder:
         """
         generations = self._generations()
         if not generations:
-            raise DataError(f"{self.folder} holds no saved state.")
+            raise DataError(f"{self.folder} holds no saved state. Start the run again.")
         content, arrays = _verified(generations[-1])
         values = {path: arrays[str(i)] for i, (path, _) in enumerate(content["variables"])}
         return values, self._best_weights(Position(**content["position"]))

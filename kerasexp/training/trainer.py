@@ -298,11 +298,13 @@ class _Training:
             try:
                 # one machine does not stop alone: the others would wait for it
                 is_over = self._is_over if self.devices.cluster is None else lambda: False
-                dataset = part.features_of(self.dataset, self.progress.note, is_over)
+                # the evaluation computes those of the test images, where the training does not look at them
+                test_too = self.experiment.data.validation == "test"
+                dataset = part.features_of(self.dataset, self.progress.note, is_over, test_too)
                 trained, cut, seconds = part.tail, part.cut, part.seconds
                 augmentation = augmentation.model_copy(update={"copies": 0})
             except NoRoom as error:
-                reason = f"no room for the features: {error}"
+                reason = f"the features cannot be kept: {error}"
                 self.progress.note(f"Every epoch computes the frozen part again: {error}.")
         self.devices.agree({"use of the feature cache": cut})
         self.position.cut = cut
@@ -412,9 +414,21 @@ class _Training:
         where = (
             f"weights that are no longer finite: {', '.join(broken[:3])}" if broken else "all weights are still finite"
         )
-        rate = self._learning_rate()
         raise KerasexpError(
             f"The loss became {logs['loss']} in epoch {self.position.epoch + 1}, by step {self.position.step} "
-            f"({where}; learning rate {rate:g}). The training diverged: try a lower rate, e.g. "
-            f"--set optimizer.learning_rate={rate / 10:g}."
+            f"({where}; learning rate {self._learning_rate():g}). The training diverged{self._remedy()}."
+        )
+
+    def _remedy(self) -> str:
+        """How to train with a lower rate. What is saved goes the same way again, so the run is not resumed."""
+        stage = self.experiment.training_stages[self.position.stage]
+        rates = [getattr(part.optimizer, "learning_rate", None) for part in (stage, self.experiment)]
+        if rates[0] is None:
+            return ""
+        lower = f"{rates[0] / 10:g}"
+        if rates[0] == rates[1]:
+            return f": start again with a lower rate, e.g. --set optimizer.learning_rate={lower}"
+        return (
+            f": start again with a lower rate, e.g. {lower}, in the stage {stage.stage}, which has one of its own: "
+            "override stages with --set, as a whole"
         )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import shutil
 from pathlib import Path
 from typing import Any
 
 from kerasexp.data.cache import image_cache
-from kerasexp.files import cache_bound, user_cache
+from kerasexp.files import cache_bound, cached_files, user_cache
 from kerasexp.training.cache import Entry, FeatureCache, autoencoder_cache
 
 
@@ -42,19 +41,22 @@ def list_cache() -> dict[str, Any]:
 
 
 def clear_cache() -> int:
-    """Removes everything that is kept.
+    """Removes everything that is kept, but not what other processes are making.
 
     Returns:
         The bytes that were freed.
     """
     freed = FeatureCache().clear()
     for folder in (image_cache(), autoencoder_cache()):
-        freed += sum(entry.size for entry in _files("", folder))
-        shutil.rmtree(folder, ignore_errors=True)
+        for path, about in cached_files(folder):
+            path.unlink(missing_ok=True)
+            freed += about.st_size
     return freed
 
 
 def _files(what: str, folder: Path) -> list[Entry]:
-    """What is one file each."""
-    described = [(path.stem, path.stat()) for path in folder.glob("*.np[yz]")]
-    return [Entry(key, what, about.st_size, about.st_mtime, True) for key, about in described]
+    """What is one file each; a hidden one is what a killed process left."""
+    return [
+        Entry(path.stem, what, about.st_size, about.st_mtime, not path.name.startswith("."))
+        for path, about in cached_files(folder)
+    ]

@@ -37,8 +37,7 @@ def find_runs_of(path: str | Path) -> list[Run]:
 
 def _evaluated(run: Run) -> Run:
     if not run.path("metrics.json").exists():
-        status = run.manifest.get("status", "unknown")
-        raise DataError(f"{run} is not finished (status {status}). Go on with: kerasexp resume {run}")
+        raise DataError(f"{run} has no metrics.json: {run.what_is_left}")
     return run
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasexp import environment
+from kerasexp.errors import UsageError
 from kerasexp.runs import Run, open_run
 from kerasexp.training.devices import Devices, parse_devices, read_cluster, start_devices
 from kerasexp.training.progress import Progress, console_progress, say_difference
@@ -25,8 +26,8 @@ def resume(
     """Goes on with a run, as if it had never been stopped.
 
     On the same versions, kind of processor, number of threads and precision it ends with weights byte-equal to those of
-    an uninterrupted run. A run that was killed before its first save starts again from its seed; a complete one is left
-    as it is.
+    an uninterrupted run; elsewhere it says what differs. A device without bfloat16 or tensorfloat32 goes on
+    in float32. A run that was killed before its first save starts again from its seed; a complete one is left as it is.
 
     Args:
         run: a run folder.
@@ -59,7 +60,8 @@ def resume(
         before = manifest.get("devices") or {}
         used = start_devices(devices or before.get("words"), progress.note)
         used.check(experiment)
-        environment.start_tensorflow(environment.resolve_precision(manifest["precision"]))
+        precision = _precision(manifest["precision"])
+        environment.start_tensorflow(precision)
 
         from kerasexp.workflows.assist import assist, facts
         from kerasexp.workflows.execution import execute
@@ -68,10 +70,10 @@ def resume(
         dataset = prepare_data(experiment, data_dir or manifest["data"]["folder"], offline)
         same_data(dataset, manifest)
         if used.cluster is not None:
-            used.agree(facts(experiment, dataset, manifest["precision"], manifest.get("pretrained", {})))
+            used.agree(facts(experiment, dataset, precision, manifest.get("pretrained", {})))
         if not used.is_chief:
             assist(experiment, dataset, manifest.get("pretrained", {}), used, progress, begun=run)
-        for difference in _differences(manifest, used):
+        for difference in _differences(manifest, used, precision):
             say_difference(run, progress, difference)
         code = {manifest.get("code"), code_digest()}
         # what two versions of the code made is the result of neither
@@ -80,13 +82,23 @@ def resume(
     return run
 
 
-def _differences(manifest: dict[str, Any], devices: Devices) -> list[str]:
+def _precision(wanted: str) -> str:
+    """The precision that the run began with; float32, in which all its weights are kept, where this device lacks it."""
+    try:
+        return environment.resolve_precision(wanted)
+    except UsageError:
+        return "float32"
+
+
+def _differences(manifest: dict[str, Any], devices: Devices, precision: str) -> list[str]:
     """What is not as it was when the run began, of all that can change bits."""
     found = []
     for part, now in (("versions", environment.versions()), ("hardware", environment.hardware())):
         for key, before in manifest[part].items():
             if key in environment.DECIDE_BITS and now.get(key) != before:
                 found.append(f"{key} was {before} and is {now.get(key)} now")
+    if precision != manifest["precision"]:
+        found.append(f"the precision was {manifest['precision']} and is {precision} now")
     if manifest.get("code") != code_digest():
         found.append(f"the code was {manifest.get('code')} and is {code_digest()} now")
     replicas = (manifest.get("devices") or {}).get("replicas", 1)

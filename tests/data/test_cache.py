@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kerasexp import environment
 from kerasexp.config.loading import load_experiment
 from kerasexp.data.cache import image_cache
 from kerasexp.data.dataset import Dataset, ImagesOnDisk, Split
@@ -60,6 +61,29 @@ def test_the_least_recently_used_file_makes_room(large, monkeypatch):
     assert first in kept()
     assert second not in kept()
     assert len(kept()) == 2
+
+
+def test_what_is_larger_than_the_bound_stays_in_memory(large, monkeypatch):
+    monkeypatch.setenv("KERASEXP_CACHE_GB", "0")
+    assert not isinstance(folder.read(large, 32).arrays["train"][0], np.memmap)
+    assert kept() == []
+    monkeypatch.setattr(environment, "memory", lambda: 10_000)
+    with pytest.raises(DataError, match=r"decoded images would take .* in memory.*KERASEXP_CACHE_GB"):
+        folder.read(large, 32)
+
+
+def test_what_another_process_is_writing_makes_no_room(large, monkeypatch):
+    monkeypatch.setenv("KERASEXP_CACHE_GB", "0.00015")  # 150 kB: one file of 40 images at 32x32x3
+    folder.read(large, 32)
+    [first] = kept()
+    unfinished = image_cache() / ".0a1b.4711.part.npy"
+    unfinished.write_bytes(bytes(100_000))
+    folder.read(large, 33)
+    assert unfinished in kept()
+    assert first not in kept()
+    os.utime(unfinished, (1, 1))  # nothing was written to it for long: its process is gone
+    folder.read(large, 34)
+    assert unfinished not in kept()
 
 
 def test_file_is_used_again_until_a_picture_changes(large, monkeypatch):

@@ -50,7 +50,7 @@ def test_a_layer_of_images_becomes_rows(model, images):
 
 
 def test_wrong_layers_are_refused(model, images):
-    with pytest.raises(KerasexpError, match="no layer 'flaten'"):
+    with pytest.raises(KerasexpError, match='no layer "flaten". Did you mean "flatten"\\?'):
         embedding.layer_outputs(model, images, "flaten")
     image = keras.Input((12, 12, 1))
     open_end = keras.Model(image, layers.Flatten(name="end")(image))

@@ -8,6 +8,7 @@ import pytest
 
 from kerasexp.evaluation.statistics import wilson
 from kerasexp.published.results import Results
+from tests.published.runs import made_run
 
 CONFUSION = [[30, 8, 2], [5, 35, 0], [0, 2, 18]]  # 40, 40 and 20 images, 17 wrong
 HISTORY = [
@@ -131,3 +132,15 @@ def test_intervals(results: Results) -> None:
     assert results.interval("history.accuracy@best") == pytest.approx(wilson(105, 150))
     for metric in ("test.loss", "history.epoch.val_accuracy@max", "history.seconds@mean", "history.accuracy_gap@final"):
         assert results.interval(metric) is None
+
+
+def test_test_images_that_validate_are_those_of_the_interval(tmp_path):
+    """Though the data set has validation images of its own."""
+    for validation, images in (("split", 20), ("test", 100)):
+        results = Results(MANIFEST, {}, HISTORY, validation=validation)
+        assert results.interval("history.val_accuracy@final") == wilson(0.8 * images, images)
+    assert Results.of(made_run(tmp_path, "kmnist_cnn", 0.9)).validation == "test"
+    assert (
+        Results.of(made_run(tmp_path, "kmnist_cnn", 0.9, changes={"data": {"validation": "split"}})).validation
+        == "split"
+    )

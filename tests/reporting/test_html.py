@@ -374,8 +374,10 @@ def test_run_without_mistakes(copied):
 
 def test_run_that_was_not_evaluated(copied):
     copied.path("metrics.json").unlink()
-    with pytest.raises(DataError, match="never evaluated.*kerasexp resume"):
-        write_report(copied)
+    for status, way in (("interrupted", "resume"), ("complete", "evaluate")):  # the second: a trial of a search
+        copied.update_manifest(status=status)
+        with pytest.raises(DataError, match=f"the run is not evaluated yet.*: kerasexp {way} {copied}"):
+            write_report(copied)
 
 
 def test_a_history_that_was_cut_is_no_history_of_the_run(copied):

@@ -121,6 +121,15 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path):
     assert cache.entries() == []
 
 
+def test_a_folder_that_cannot_be_used_has_no_room(tmp_path):
+    """Root is refused by no file mode; a file in the place of a folder refuses everybody."""
+    (tmp_path / "file").touch()
+    cache = FeatureCache(tmp_path / "file" / "features")
+    assert cache.get("a") is None
+    with pytest.raises(NoRoom, match=r"features cannot be written to \(Not a directory\)"):
+        fill(cache, "a")
+
+
 def fill_and_meanwhile(cache, key, meanwhile):
     """An entry of 40 kB; something happens after its first row."""
 

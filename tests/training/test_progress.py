@@ -75,6 +75,22 @@ def test_a_stage_is_named_and_its_time_left_is_its_own(clock):
     assert last_epoch.endswith("11 s  11 s left")
 
 
+def test_early_stopping_of_a_later_stage_leaves_the_first_its_length(clock):
+    early = "{monitor: val_loss, patience: 3, min_delta: 0.0}"
+    stages = f"stages=[{{stage: head, epochs: 5}}, {{stage: rest, epochs: 15, early_stopping: {early}}}]"
+    experiment = load_experiment("kmnist_cnn", overrides=["early_stopping=null", stages])
+    file = io.StringIO()
+    progress = PlainProgress(file, clock)
+    progress.started(experiment, 5, 100, 6400, stage=0)
+    train(progress, clock, epochs=1)
+    progress.started(experiment, 15, 100, 6400, stage=1)
+    first, _, epoch, second = lines_of(file)
+    assert "stage 1 of 2 (head): 5 epochs of" in first
+    assert epoch.startswith("epoch 1/5 ")
+    assert epoch.endswith(" left of this stage")
+    assert "stage 2 of 2 (rest): at most 15 epochs" in second
+
+
 def test_plain_lines_one_per_epoch(clock):
     file = io.StringIO()
     progress = PlainProgress(file, clock)

@@ -16,6 +16,7 @@ from kerasexp.errors import KerasexpError
 from kerasexp.models.saved import load_model
 from kerasexp.runs import open_run, read_history
 from kerasexp.training import trainer
+from kerasexp.training.cache import FeatureCache
 from tests.training.examples import digits, made_run, train_run
 
 TINY = ["model.units=[8,8]"]
@@ -67,6 +68,16 @@ def test_images_that_a_device_keeps_train_the_same_bits(tmp_path, monkeypatch):
     assert set(kept) == {None, "CPU:0"}
 
 
+def test_features_of_test_images_that_validate_nothing_are_left_to_the_evaluation(tmp_path, monkeypatch):
+    changes = ["trainable_from=dense1", "epochs=1", "early_stopping=null", "reduce_learning_rate=null"]
+    dataset = dataclasses.replace(digits(), test=digits().test.take(np.arange(20)))
+    for validation, expected in (("none", {"training"}), ("test", {"training", "test"})):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / validation))
+        experiment = load_experiment("kmnist_cnn", overrides=[*changes, f"data.validation={validation}"])
+        train_run(made_run(experiment, dataset, tmp_path), dataset)
+        assert {entry.what.split()[0] for entry in FeatureCache().entries()} == expected
+
+
 def test_plain_keras_opens_the_model(trained_run):
     model = keras.models.load_model(trained_run.path("model.keras"))
     assert model.count_params() == 1_199_882
@@ -86,6 +97,29 @@ def test_a_diverging_training_stops_with_its_cause(tmp_path):
     manifest = only_run(tmp_path).manifest
     assert manifest["status"] == "failed"
     assert "loss became" in manifest["stop_reason"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "advice"),
+    [
+        (
+            ["epochs=2", "optimizer.learning_rate=1.0e+30", "schedule={name: triangular, warmup: 0.9}"],
+            "start again with a lower rate, e.g. --set optimizer.learning_rate=1e+29.",
+        ),
+        (
+            ["stages=[{stage: head, epochs: 2, optimizer: {learning_rate: 1.0e+30}}, {stage: rest, epochs: 1}]"],
+            "e.g. 1e+29, in the stage head, which has one of its own: override stages with --set, as a whole.",
+        ),
+    ],
+)
+def test_the_advice_names_a_rate_that_can_be_set(tmp_path, overrides, advice):
+    """Not a tenth of what a schedule gives at the moment, and of a stage's own rate where it has one."""
+    more = ["early_stopping=null", "reduce_learning_rate=null", *TINY, *overrides]
+    dataset = digits()
+    run = made_run(load_experiment("kmnist_fcnn", overrides=more), dataset, tmp_path)
+    with pytest.raises(KerasexpError, match="The loss became") as caught:
+        train_run(run, dataset)
+    assert str(caught.value).endswith(advice)
 
 
 def test_a_disk_that_fills_during_a_save_is_said_and_survived(tmp_path):

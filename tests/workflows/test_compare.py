@@ -362,7 +362,7 @@ def test_what_cannot_be_compared(copy_of, tmp_path):
     unfinished = copy_of("b")
     unfinished.update_manifest(status="interrupted")
     unfinished.path("metrics.json").unlink()
-    with pytest.raises(DataError, match=r"not finished \(status interrupted\).*kerasexp resume"):
+    with pytest.raises(DataError, match=r"not evaluated yet \(status interrupted\).*kerasexp resume"):
         kerasexp.compare(run, unfinished.folder)
     with pytest.raises(DataError, match="no such folder"):
         kerasexp.compare(run, tmp_path / "nowhere")

@@ -126,8 +126,14 @@ def test_a_run_that_cannot_be_exported_says_why(run):
     with pytest.raises(DataError, match="has no predictions to check an export against. Make them: kerasexp evaluate"):
         kerasexp.export(run, "keras")
     run.path("model.keras").unlink()
-    with pytest.raises(DataError, match="the run has no finished model yet. Go on with: kerasexp resume"):
-        kerasexp.export(run, "keras")
+    for changes, why in (
+        ({}, "the run folder is damaged. Start the run again"),
+        ({"pruned": ["model.keras"], "command": "kerasexp train x"}, "tune --keep.*again with: kerasexp train x"),
+        ({"status": "stopped"}, r"the run has no finished model yet \(status stopped\). Go on with: kerasexp resume"),
+    ):
+        run.update_manifest(**changes)
+        with pytest.raises(DataError, match=why):
+            kerasexp.export(run, "keras")
     assert not run.path("export").exists()
 
 

@@ -141,6 +141,9 @@ def test_only_the_best_keeps_its_model(searched):
         assert run.path("model.keras").exists() == run.path("state").exists() == row["kept"]
         assert run.path("history.csv").exists()
         assert ("pruned" in run.manifest) != row["kept"]
+        if not row["kept"]:
+            with pytest.raises(DataError, match=r"the search has removed .* Train it again with: kerasexp train "):
+                load_model(run.path("model.keras"))
 
 
 def test_the_page_and_the_recipe(searched):

@@ -11,11 +11,12 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from kerasexp.data.cache import kept_images
-from kerasexp.data.checks import Arrays
+from kerasexp.data.checks import SMALLER_IMAGES, Arrays, require_memory
 from kerasexp.data.images import read_header, read_image
 from kerasexp.data.splits import stratified
 from kerasexp.environment import cores
 from kerasexp.errors import DataError, UsageError
+from kerasexp.files import cache_bound
 
 TEST_SHARE = 0.2
 SPLIT_SEED = 0
@@ -65,7 +66,7 @@ def read(
     """Decodes pictures; draws a fifth of every class for testing if they have no parts.
 
     Images stay grey if all of them are, else they become RGB. A set of more than 1 GB is decoded into a file once
-    (`kerasexp.data.cache`) and read from there.
+    (`kerasexp.data.cache`) and read from there, unless it is larger than the cache may be.
 
     Args:
         pictures: for each part files or their contents; the one part `all` where a test set must be drawn.
@@ -76,7 +77,8 @@ def read(
         antialias: how they are made smaller; see `kerasexp.data.images.read_image`.
 
     Raises:
-        DataError: for files that are no pictures, mixed sizes, too few images to draw a test set, and a full disk.
+        DataError: for files that are no pictures, mixed sizes, too few images to draw a test set, too little memory,
+            and a full disk.
     """
     notes = []
     positions = {part: np.arange(len(found)) for part, found in pictures.items()}
@@ -136,8 +138,10 @@ def _decoded(pictures: Sequence[Path | bytes], form: Form, antialias: bool) -> n
 
         _parallel(place, rows)
 
-    if math.prod(shape) > IN_MEMORY:
+    size = math.prod(shape)
+    if IN_MEMORY < size <= cache_bound():
         return kept_images(pictures, shape, antialias, decode)
+    require_memory(size, "The decoded images", f"{SMALLER_IMAGES}, or give the cache more room: KERASEXP_CACHE_GB.")
     images = np.empty(shape, np.uint8)
     decode(range(len(pictures)), images)
     return images
