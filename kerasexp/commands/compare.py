@@ -60,34 +60,52 @@ def compare(
 
 
 def _show(content: dict[str, Any]) -> None:
-    from kerasexp.training.progress import duration
+    rows = {f"{number} {row['label']}": row for number, row in enumerate(content["entries"], start=1)}
+    _show_test_images(rows)
+    if content["pairs"]:
+        number = {row["label"]: place for place, row in enumerate(content["entries"], start=1)}
+        pairs = [_pair(pair, number) for pair in content["pairs"]]
+        print_table(["pair", "difference in points (95 % interval)", "alone right", "p, corrected", "better"], pairs)
+        print()
+    _show_all_images(rows)
+    _show_cost(rows)
+    if content["settings"]:
+        numbers = [str(number) for number in range(1, len(rows) + 1)]
+        settings = [[row["setting"], *map(_value, row["values"])] for row in content["settings"]]
+        print_table(["what differs", *numbers], settings)
+        print()
+    for row in content["runs"]:
+        if row["status"] != "complete":
+            after = f"{row['epochs']:,} epoch{'s'[: row['epochs'] != 1]}"
+            print(f"{row['label']} was {row['status']} after {after}: its numbers are not those of the whole training.")
+    print(content["conclusion"])
+    print(content["page"])
 
-    rows = content["entries"]
-    names = [f"{number} {row['label']}" for number, row in enumerate(rows, start=1)]
+
+def _show_test_images(rows: dict[str, dict[str, Any]]) -> None:
+    """The scores; of groups their spread between seeds, of clusterings what needs no map to the labels."""
     scores = [
         [name, score(row["test"]["accuracy"], percent=True), score(row["test"]["macro_f1"])]
-        for name, row in zip(names, rows, strict=True)
+        for name, row in rows.items()
     ]
     print_table(["test images", "accuracy (95 % interval)", "macro F1 (95 % interval)"], scores)
     print()
-    seeds = [[name, *_spread(row)] for name, row in zip(names, rows, strict=True) if len(row["seeds"]) > 1]
+    seeds = [[name, *_spread(row)] for name, row in rows.items() if len(row["seeds"]) > 1]
     if seeds:
         print_table(["accuracy between seeds", "seeds", "standard deviation", "lowest to highest"], seeds)
         print()
     clusterings = [
         [name, f"{row['test']['nmi']:.4f}", f"{row['test']['ari']:.4f}"]
-        for name, row in zip(names, rows, strict=True)
+        for name, row in rows.items()
         if "nmi" in row["test"]
     ]
     if clusterings:
         print_table(["clusters", "NMI", "ARI"], clusterings)
         print()
-    if content["pairs"]:
-        number = {row["label"]: place for place, row in enumerate(rows, start=1)}
-        pairs = [_pair(pair, number) for pair in content["pairs"]]
-        print_table(["pair", "difference in points (95 % interval)", "alone right", "p, corrected", "better"], pairs)
-        print()
-    others = [
+
+
+def _show_all_images(rows: dict[str, dict[str, Any]]) -> None:
+    shown = [
         [
             name,
             *_accuracy_and_loss(row["train"]),
@@ -95,11 +113,16 @@ def _show(content: dict[str, Any]) -> None:
             _best(row),
             f"{row['test']['loss']:.4f}",
         ]
-        for name, row in zip(names, rows, strict=True)
+        for name, row in rows.items()
     ]
-    print_table(["all images", "train", "loss", "validation", "loss", "best (epoch)", "test loss"], others)
+    print_table(["all images", "train", "loss", "validation", "loss", "best (epoch)", "test loss"], shown)
     print()
-    features = any(row["feature_seconds"] for row in rows)
+
+
+def _show_cost(rows: dict[str, dict[str, Any]]) -> None:
+    from kerasexp.training.progress import duration
+
+    features = any(row["feature_seconds"] for row in rows.values())
     cost = [
         [
             name,
@@ -110,23 +133,12 @@ def _show(content: dict[str, Any]) -> None:
             f"{row['parameters']['total']:,}",
             f"{row['parameters']['trainable']:,}",
         ]
-        for name, row in zip(names, rows, strict=True)
+        for name, row in rows.items()
     ]
     print_table(
         ["training", "epochs", *["features, once"][:features], "time", "per epoch", "parameters", "trainable"], cost
     )
-    if content["settings"]:
-        print()
-        numbers = [str(number) for number in range(1, len(rows) + 1)]
-        settings = [[row["setting"], *map(_value, row["values"])] for row in content["settings"]]
-        print_table(["what differs", *numbers], settings)
     print()
-    for row in content["runs"]:
-        if row["status"] != "complete":
-            after = f"{row['epochs']:,} epoch{'s'[: row['epochs'] != 1]}"
-            print(f"{row['label']} was {row['status']} after {after}: its numbers are not those of the whole training.")
-    print(content["conclusion"])
-    print(content["page"])
 
 
 def _accuracy_and_loss(scores: dict[str, Any] | None) -> list[str]:

@@ -29,21 +29,6 @@ class ClusterMap:
     counts: np.ndarray
     labels: tuple[int | None, ...]
 
-    @property
-    def used(self) -> np.ndarray:
-        """int64 array, the clusters that hold images."""
-        return np.flatnonzero(self.counts.sum(axis=1))
-
-    @property
-    def left_over(self) -> list[int]:
-        """The clusters that hold images and have no class of their own: they count as class `UNMATCHED`."""
-        return [int(cluster) for cluster in self.used if self.labels[cluster] is None]
-
-    @property
-    def majority(self) -> np.ndarray:
-        """int64 `[clusters]`, the most frequent class of each cluster, of equals the first; several may share one."""
-        return self.counts.argmax(axis=1)
-
     def label_of(self, clusters: np.ndarray) -> np.ndarray:
         """The label of each image by its cluster: int64 `[n]`, `UNMATCHED` for a cluster that has none."""
         return np.array([UNMATCHED if label is None else label for label in self.labels], np.int64)[clusters]

@@ -159,6 +159,29 @@ def macro_f1(weights: np.ndarray, true: np.ndarray, predicted: np.ndarray, class
     return float(np.divide(2 * hits, total, out=np.zeros(classes), where=total > 0).mean())
 
 
+def macro_f1_difference(one: Predictions, other: Predictions) -> tuple[float, Interval]:
+    """The difference of the mean macro F1, and its 95 % interval: the bootstrap's over the images, and over the seeds.
+
+    Args:
+        one, other: results on the same images.
+    """
+    runs = len(one.predicted)
+
+    def scores(weights: np.ndarray, true: np.ndarray, *predicted: np.ndarray) -> list[float]:
+        return [macro_f1(weights, true, of_run, one.classes) for of_run in predicted]
+
+    def difference(weights: np.ndarray, true: np.ndarray, *predicted: np.ndarray) -> float:
+        of_runs = scores(weights, true, *predicted)
+        return float(np.mean(of_runs[:runs]) - np.mean(of_runs[runs:]))
+
+    columns = (one.labels, *one.predicted, *other.predicted)
+    each = scores(np.ones(len(one.labels)), *columns)
+    value = float(np.mean(each[:runs]) - np.mean(each[runs:]))
+    low, high = percentile_interval(bootstrap(difference, *columns))
+    seeds = difference_over_seeds(each[:runs], each[runs:])[0] if len(each) > 2 else 0.0
+    return value, (value - math.hypot(value - low, seeds), value + math.hypot(high - value, seeds))
+
+
 def _difference(first: int, one: Predictions, second: int, other: Predictions) -> Difference:
     if one.images != other.images:
         return Difference(first, second, comparable=False)
@@ -182,7 +205,7 @@ def _difference(first: int, one: Predictions, second: int, other: Predictions) -
         second,
         comparable=True,
         accuracy=(difference, interval),
-        macro_f1=_macro_f1_difference(one, other),
+        macro_f1=macro_f1_difference(one, other),
         over_seeds=over_seeds,
         only_first=only_first,
         only_second=only_second,
@@ -190,25 +213,6 @@ def _difference(first: int, one: Predictions, second: int, other: Predictions) -
         neither=neither,
         p=p,
     )
-
-
-def _macro_f1_difference(one: Predictions, other: Predictions) -> tuple[float, Interval]:
-    """The difference of the mean macro F1 with a bootstrap interval over the images, and over several seeds."""
-    runs = len(one.predicted)
-
-    def scores(weights: np.ndarray, true: np.ndarray, *predicted: np.ndarray) -> list[float]:
-        return [macro_f1(weights, true, of_run, one.classes) for of_run in predicted]
-
-    def difference(weights: np.ndarray, true: np.ndarray, *predicted: np.ndarray) -> float:
-        of_runs = scores(weights, true, *predicted)
-        return float(np.mean(of_runs[:runs]) - np.mean(of_runs[runs:]))
-
-    columns = (one.labels, *one.predicted, *other.predicted)
-    each = scores(np.ones(len(one.labels)), *columns)
-    value = float(np.mean(each[:runs]) - np.mean(each[runs:]))
-    low, high = percentile_interval(bootstrap(difference, *columns))
-    seeds = difference_over_seeds(each[:runs], each[runs:])[0] if len(each) > 2 else 0.0
-    return value, (value - math.hypot(value - low, seeds), value + math.hypot(high - value, seeds))
 
 
 def _judged(pair: Difference, corrected_p: float, significance: float, results: Sequence[Predictions]) -> Difference:

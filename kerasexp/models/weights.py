@@ -27,6 +27,7 @@ KERAS_FILES = "https://storage.googleapis.com/tensorflow/keras-applications/"
 ALEXNET_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
 ALEXNET_SHA256 = "7be5be79"  # how it starts; PyTorch puts that into the name
 SOURCE_DIGEST = "source_sha256"  # attribute of a converted file: of the file that it was made from
+WITHOUT = "Without them: --weights random, which is not comparable with published numbers."
 MOBILENET_V2_WIDTHS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)  # for which Keras has ImageNet weights
 
 
@@ -143,7 +144,7 @@ def find_weights(
     if not keras_name:
         raise DataError(
             f"{folder / local_name} is missing: Keras has no ImageNet weights of AlexNet. Get torchvision's from "
-            f"{ALEXNET_URL} and run: kerasexp weights convert alexnet {Path(ALEXNET_URL).name}. {_random(backbone)}"
+            f"{ALEXNET_URL} and run: kerasexp weights convert alexnet {Path(ALEXNET_URL).name}. {WITHOUT}"
         )
     url = f"{KERAS_FILES}{known.folder}{keras_name}"
     if offline:
@@ -221,12 +222,8 @@ def _fetch(url: str, md5: str, path: Path) -> Path:
 def _missing(backbone: str, folder: Path, local_name: str, url: str, reason: str) -> str:
     return (
         f"{backbone}: the ImageNet weights are missing {reason}. Put {url} (or a file {local_name}) into {folder}, "
-        f"or name a file with --weights PATH. {_random(backbone)}"
+        f"or name a file with --weights PATH. {WITHOUT}"
     )
-
-
-def _random(backbone: str) -> str:
-    return "Without them: --weights random, which is not comparable with published numbers."
 
 
 def _read(path: Path, known: Backbone, layers: list[Any]) -> tuple[list[list[np.ndarray]], str]:

@@ -4,21 +4,6 @@ from kerasexp.published.claim import Claim
 from kerasexp.published.claims import claims, claims_for, studies
 from kerasexp.published.comparison import comparable
 from kerasexp.published.rows import Row, rows
-from kerasexp.published.tables import Measured, StudyRow, study_rows, tally
-from kerasexp.published.verdicts import Verdict, judge
+from kerasexp.published.tables import tally
 
-__all__ = [
-    "Claim",
-    "Measured",
-    "Row",
-    "StudyRow",
-    "Verdict",
-    "claims",
-    "claims_for",
-    "comparable",
-    "judge",
-    "rows",
-    "studies",
-    "study_rows",
-    "tally",
-]
+__all__ = ["Claim", "Row", "claims", "claims_for", "comparable", "rows", "studies", "tally"]

@@ -69,7 +69,7 @@ def answers(study: str, rows: Sequence[StudyRow], known: Sequence[Candidate]) ->
 
     Args:
         study: its name.
-        rows: of `rows_of`.
+        rows: of `study_rows`.
         known: the runs that the rows are of.
     """
     return [_answer(study, question, rows, known) for question in questions(study)]

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasexp.evaluation.statistics import Interval, paired_newcombe, percentile_interval
+from kerasexp.evaluation.comparison import Predictions, macro_f1_difference
+from kerasexp.evaluation.statistics import Interval, paired_newcombe
 from kerasexp.published.results import Results
-
-RESAMPLES = 1000
 
 
 def paired_interval(metric: str, first: Results, second: Results) -> tuple[float, Interval] | None:
     """First minus second, and the 95 % interval of it over the test images that both saw.
 
-    Of accuracies it is Newcombe's, which stays wide where the two differ on few images or none. Of F1 it is the
-    bootstrap's: what F1 needs of an image is its true class and what either run took it for, so new test sets are drawn
-    from the multinomial distribution over these cells, the same as drawing images.
+    Of accuracies it is Newcombe's, which stays wide where the two differ on few images or none, of F1 the bootstrap's.
 
     Args:
         metric: `test.accuracy` or `test.macro.f1`; no other can be paired.
@@ -38,12 +35,10 @@ def paired_interval(metric: str, first: Results, second: Results) -> tuple[float
         return None
     if metric == "test.accuracy":
         return _accuracy(predicted == true, other_predicted == true)
-    cells, counts = np.unique(np.stack([true, predicted, other_predicted]), axis=1, return_counts=True)
-    drawn = np.random.default_rng(0).multinomial(len(true), counts / len(true), size=RESAMPLES).astype(np.float64)
-    truth, ours, theirs = cells
-    seen = counts[None].astype(np.float64)
-    at = _macro_f1(seen, truth, ours) - _macro_f1(seen, truth, theirs)
-    return float(at[0]), percentile_interval(_macro_f1(drawn, truth, ours) - _macro_f1(drawn, truth, theirs))
+    classes = len(first.manifest["data"]["class_names"])
+    return macro_f1_difference(
+        *(Predictions("", true, of_run[None], classes) for of_run in (predicted, other_predicted))
+    )
 
 
 def _accuracy(right: np.ndarray, other_right: np.ndarray) -> tuple[float, Interval]:
@@ -52,11 +47,3 @@ def _accuracy(right: np.ndarray, other_right: np.ndarray) -> tuple[float, Interv
     both, neither = int(np.sum(right & other_right)), int(np.sum(~right & ~other_right))
     value = (only_first - only_second) / len(right)
     return value, paired_newcombe(only_first, only_second, both, neither)
-
-
-def _macro_f1(drawn: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Of each drawn test set, float64 `[resamples]`; a class without images has the F1 0."""
-    classes = np.eye(max(true.max(), predicted.max()) + 1)
-    hits = drawn @ (classes[true] * classes[predicted])
-    whole = drawn @ (classes[true] + classes[predicted])
-    return np.divide(2 * hits, whole, out=np.zeros_like(hits), where=whole > 0).mean(axis=1)

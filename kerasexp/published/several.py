@@ -24,17 +24,18 @@ from kerasexp.evaluation.statistics import (
 )
 from kerasexp.published.claim import Claim, Contrast
 from kerasexp.published.claims import published_number
-from kerasexp.published.pairing import RESAMPLES, paired_interval
+from kerasexp.published.pairing import paired_interval
 from kerasexp.published.results import Results
 from kerasexp.published.verdicts import ENOUGH_SEEDS, ROUNDING, Verdict, provisional, too_few
 
 Runs = Mapping[str, Sequence[Results]]
 _SHARES = ("accuracy", "f1", "recall", "precision", "nmi", "ari", "purity", "share")
 _EXACT = ("parameters.", "data.")  # measured without error
+RESAMPLES = 1000  # means of seeds that are drawn
 
 
 @dataclasses.dataclass(frozen=True)
-class Difference:
+class ModelDifference:
     """How far one model lies above another.
 
     Attributes:
@@ -193,14 +194,14 @@ def _placed(interval: Callable[[float], Interval], limits: Interval, among: int)
 _CONTRASTS = {"greater": _greater, "near": _near, "narrower": _narrower, "mean_between": _mean_between}
 
 
-def _differences(contrast: Contrast, pairs: Sequence[tuple[str, str]], runs: Runs) -> Iterator[Difference]:
+def _differences(contrast: Contrast, pairs: Sequence[tuple[str, str]], runs: Runs) -> Iterator[ModelDifference]:
     for first, second in pairs:
         found = difference(contrast.metric, first, second, runs)
         if found is not None:
             yield found
 
 
-def difference(metric: str, first: str, second: str, runs: Runs) -> Difference | None:
+def difference(metric: str, first: str, second: str, runs: Runs) -> ModelDifference | None:
     """How far one model lies above another in a metric; None if a run of either lacks it.
 
     From three seeds of each on, the interval is that of the mean difference: of the pairs with equal seeds, or of the
@@ -220,9 +221,9 @@ def difference(metric: str, first: str, second: str, runs: Runs) -> Difference |
     means = [math.fsum(values.values()) / len(values) for values in (one, other)]
     value = means[0] - means[1]
     if metric.startswith(_EXACT):
-        return Difference(first, second, value, (value, value))
+        return ModelDifference(first, second, value, (value, value))
     if metric.split("@")[0].removeprefix("history.") == "seconds" and len(_machines(first, second, runs)) > 1:
-        return Difference(first, second, value, None, missing="on different machines")
+        return ModelDifference(first, second, value, None, missing="on different machines")
     shared = sorted(one.keys() & other.keys())
     pairs = np.array([one[seed] - other[seed] for seed in shared])
     if len(shared) >= ENOUGH_SEEDS and pairs.std() > ROUNDING:
@@ -241,14 +242,14 @@ def difference(metric: str, first: str, second: str, runs: Runs) -> Difference |
     if error < ROUNDING:
         return _over_images(metric, first, second, value, runs, "the same in every seed")
     half = float(special.stdtrit(freedom, 0.975)) * error
-    return Difference(first, second, value, (value - half, value + half), freedom, one_run)
+    return ModelDifference(first, second, value, (value - half, value + half), freedom, one_run)
 
 
-def _over_images(metric: str, first: str, second: str, value: float, runs: Runs, missing: str) -> Difference:
+def _over_images(metric: str, first: str, second: str, value: float, runs: Runs, missing: str) -> ModelDifference:
     interval = _of_images(metric, value, runs[first], runs[second])
     if interval is None or interval[0] == interval[1]:
-        return Difference(first, second, value, None, missing=missing)
-    return Difference(first, second, value, interval)
+        return ModelDifference(first, second, value, None, missing=missing)
+    return ModelDifference(first, second, value, interval)
 
 
 def _of_images(metric: str, value: float, first: Sequence[Results], second: Sequence[Results]) -> Interval | None:
@@ -296,7 +297,7 @@ def _missing(contrast: Contrast, runs: Runs) -> str:
     return f"no {contrast.metric} in the runs of {', '.join(without)}"
 
 
-def _shown(contrast: Contrast, one: Difference) -> str:
+def _shown(contrast: Contrast, one: ModelDifference) -> str:
     words = f"{one.first} minus {one.second} {_amount(contrast.metric, one.value)}"
     if one.interval is None:
         return f"{words}, {one.missing}"
@@ -306,7 +307,7 @@ def _shown(contrast: Contrast, one: Difference) -> str:
     return f"{words}, 95 % interval {low} to {high}"
 
 
-def _published(study: str, contrast: Contrast, one: Difference) -> str:
+def _published(study: str, contrast: Contrast, one: ModelDifference) -> str:
     """Whether the published difference lay outside the noise at all, in words."""
     first, second = (published_number(study, model, contrast.metric) for model in (one.first, one.second))
     if first is None or first.value is None or second is None or second.value is None:

@@ -129,7 +129,7 @@ def candidates(study: str, runs: Sequence[Run]) -> list[Candidate]:
     return [one for one in found if one.experiment.study == study]
 
 
-def study_rows(study: str, runs: Sequence[Run]) -> list[StudyRow]:
+def study_rows(study: str, known: Sequence[Candidate]) -> list[StudyRow]:
     """Every claim of a study beside the runs that may speak to it.
 
     `kerasexp.published.comparable` decides which may. Of several comparable runs with one seed the newest counts: it is
@@ -137,20 +137,14 @@ def study_rows(study: str, runs: Sequence[Run]) -> list[StudyRow]:
 
     Args:
         study: its name.
-        runs: any runs, finished or not; those of other studies are left out.
+        known: its `candidates`.
 
     Returns:
         A row per claim, in the order of the study's file.
 
     Raises:
         UsageError: for an unknown study.
-        DataError: if a run folder is damaged.
     """
-    return rows_of(study, candidates(study, runs))
-
-
-def rows_of(study: str, known: Sequence[Candidate]) -> list[StudyRow]:
-    """The same, of runs that were read before: those of `candidates`."""
     return [(_several if claim.scope == "several" else _row)(claim, known) for claim in claims(study)]
 
 

@@ -25,7 +25,7 @@ from kerasexp.config.schema import Experiment
 from kerasexp.errors import UsageError
 from kerasexp.published import Claim, claims, studies
 from kerasexp.published.claims import published_number, source, study_data, title
-from kerasexp.published.tables import Candidate, candidates, rows_of
+from kerasexp.published.tables import Candidate, candidates, study_rows
 from kerasexp.reporting.beside import SYMBOLS, interval_words, value_words
 from kerasexp.runs import Run, find_runs
 
@@ -102,7 +102,7 @@ def our_verdicts(runs: Sequence[Run]) -> dict[str, Any]:
     for study in studies():
         known = _complete(study, runs)
         wanted = {(claim.metric, claim.model) for _, claim in _headlines(study)}
-        for row in rows_of(study, known) if known else ():
+        for row in study_rows(study, known) if known else ():
             key = row.claim.metric, row.claim.model
             if key not in wanted or row.claim != published_number(study, key[1], key[0]):
                 continue

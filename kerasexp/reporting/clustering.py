@@ -10,9 +10,10 @@ import numpy as np
 
 from kerasexp import files
 from kerasexp.config.schema import Experiment
+from kerasexp.data.statistics import imbalance
 from kerasexp.published import Row
 from kerasexp.reporting.figures import clusters, confusion, curves, embedding, samples, scores
-from kerasexp.reporting.page import Pictures, imbalance
+from kerasexp.reporting.page import Pictures
 from kerasexp.runs import Run
 
 FREQUENT = 0.1  # share of a cluster from which a class is named
@@ -59,7 +60,7 @@ def content(
         "clusters": cluster_table(found, class_names),
         "methods": _methods(found, test),
         "caveats": caveats(experiment, found, test, class_names),
-        "imbalance": imbalance(counts),
+        "imbalance": {split: imbalance(of_split) for split, of_split in counts.items()},
         "samples_are": "Images",
     }
 

@@ -46,7 +46,7 @@ def write_group(runs: Sequence[Run], content: Mapping[str, Any], folder: Path) -
 
 def _draw_scores(pictures: Pictures, content: Mapping[str, Any], evaluated: Sequence[Mapping[str, Any]]) -> None:
     settings = content["settings"]
-    for path in ("test.accuracy", "test.macro.f1"):
+    for path in [one for one in ("test.accuracy", "test.macro.f1") if one in content["measures"]]:
         seeds = {
             setting["label"]: [
                 row["values"][path]["value"]

@@ -12,10 +12,11 @@ import numpy as np
 from kerasexp import environment, files, published
 from kerasexp.config.faults import touched
 from kerasexp.config.schema import Augmentation, Experiment
+from kerasexp.data.statistics import imbalance
 from kerasexp.errors import DataError
 from kerasexp.reporting import beside, clustering
 from kerasexp.reporting.figures import confusion, curves, embedding, filters, model, samples, scores
-from kerasexp.reporting.page import Pictures, imbalance, templates
+from kerasexp.reporting.page import Pictures, templates
 from kerasexp.runs import Run
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _classification(
         "copies_of_each": len(images.get("augmented_copies", ())),
         "weights": _draw_weights(pictures, network),
         "maps": _draw_maps(pictures, run, metrics, class_names),
-        "imbalance": imbalance(manifest["data"]["counts"]),
+        "imbalance": {split: imbalance(counts) for split, counts in manifest["data"]["counts"].items()},
         "samples_are": "Training images",
     }
 

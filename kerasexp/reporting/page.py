@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +55,6 @@ def templates() -> jinja2.Environment:
     }
     found.filters.update(words)
     return found
-
-
-def imbalance(counts: Mapping[str, Sequence[int]]) -> dict[str, float]:
-    """The largest class of each split over its smallest; infinite if a class is empty."""
-    return {split: max(of) / min(of) if min(of) else math.inf for split, of in counts.items()}
 
 
 def _decimal(value: float | None, digits: int = 4) -> str:

@@ -14,7 +14,7 @@ from kerasexp.config.faults import FAULTS
 from kerasexp.errors import DataError
 from kerasexp.published.answers import Answer, answers
 from kerasexp.published.claims import source, title
-from kerasexp.published.tables import STATUSES, Candidate, StudyRow, candidates, rows_about, rows_of, tally
+from kerasexp.published.tables import STATUSES, Candidate, StudyRow, candidates, rows_about, study_rows, tally
 from kerasexp.published.words import metric_words
 from kerasexp.reporting.beside import SYMBOLS, given_words, interval_words, value_words
 from kerasexp.reporting.page import templates
@@ -92,7 +92,7 @@ def write_study(
     folder: Path,
     plan: Sequence[Mapping[str, Any]] | None = None,
     models: Collection[str] | None = None,
-) -> Path:
+) -> tuple[Path, list[StudyRow]]:
     """Writes `study.html` and `study.json`: every claim of a study beside our runs, and its questions answered.
 
     Args:
@@ -105,14 +105,14 @@ def write_study(
             out. All by default.
 
     Returns:
-        The path of `study.html`.
+        The path of `study.html`, and the claims in it beside our runs.
 
     Raises:
         UsageError: for an unknown study.
         DataError: if a run folder is damaged, or the folder cannot be written to.
     """
     known = candidates(study, runs)
-    rows = rows_of(study, known)
+    rows = study_rows(study, known)
     found = answers(study, rows, known)
     if models is not None:
         rows = rows_about(models, rows)
@@ -155,7 +155,7 @@ def write_study(
         files.write_json(folder / "study.json", content)
     except OSError as error:
         raise DataError(f"{folder} cannot be written to: {error.strerror}. Choose another folder with --out.") from None
-    return path
+    return path, rows
 
 
 def behind_the_tally(rows: Sequence[StudyRow]) -> list[str]:
@@ -324,7 +324,7 @@ def _table(
     differing = () if kind == "statements" else tuple(one for one in entries if one.status == "not reproduced")
     where = ("; ".join(filter(None, (one.row.claim.source, one.row.claim.protocol))) for one in entries)
     reasons = [one.row.verdict.reason for one in entries if one.row.verdict and one.status == "cannot tell"]
-    undecided = Counter(map(_gist, reasons))
+    undecided = Counter(map(gist, reasons))
     return Table(
         name,
         () if kind == "statements" else tuple(dict.fromkeys(where)),
@@ -368,7 +368,7 @@ def _note(row: StudyRow) -> str:
     return ", ".join(filter(None, (row.verdict.reason, row.verdict.provisional)))
 
 
-def _gist(reason: str) -> str:
+def gist(reason: str) -> str:
     """What several claims share of a reason: the part before the claim's own numbers."""
     return reason.partition(":")[0]
 

@@ -106,6 +106,10 @@ class Share:
         by_cpus = int(machine.get("CPU", 0)) // self.cpus
         return min(by_cpus, int(machine.get("GPU", 0))) if self.gpus else by_cpus
 
+    def room(self) -> int:
+        """How many runs the machines of this moment can make at the same time; there is always one to be tried."""
+        return max(1, sum(self.fits(machine) for machine in machines()))
+
 
 def on_cluster(
     plan: Sequence[PlannedRun], place: Place, limit: TimeLimit, group: str | None, cluster: Cluster
@@ -226,7 +230,7 @@ class _Spread:
         self.task = ray.remote(_run).options(
             num_cpus=self.share.cpus, num_gpus=self.share.gpus, max_retries=0, scheduling_strategy="SPREAD"
         )
-        count, at_once = len(machines()), self._room()
+        count, at_once = len(machines()), self.share.room()
         more = "; more at once with --cpus-per-run" if at_once == 1 and self.share.cpus > 1 else ""
         table.note(
             f"{count} machine{'s'[: count != 1]}, {at_once} run{'s'[: at_once != 1]} at a time with "
@@ -257,11 +261,11 @@ class _Spread:
 
     def _start(self) -> None:
         """Hands over as many waiting runs as there is room for."""
-        room = self._room()
+        room = self.share.room()
         while len(self.running) < room:
-            busy = {_identity(self.plan[number]) for number in self.running.values()}
+            busy = {self.plan[number].identity for number in self.running.values()}
             # a run that is in the plan twice waits for itself, to be reused
-            free = [number for number in self.waiting if _identity(self.plan[number]) not in busy]
+            free = [number for number in self.waiting if self.plan[number].identity not in busy]
             if not free:
                 return
             number, seconds = free[0], self.limit.seconds(len(self.waiting), room)
@@ -273,10 +277,6 @@ class _Spread:
             )
             self.running[task] = number
             self.table.started(number)
-
-    def _room(self) -> int:
-        """How many runs the machines of this moment can make at the same time; there is always one to be tried."""
-        return max(1, sum(self.share.fits(machine) for machine in machines()))
 
     def _look(self) -> None:
         """Shows what the runs have told; that nothing can be heard of them does not stop them."""
@@ -400,10 +400,6 @@ def _wait_for_lock(planned: PlannedRun, place: Place, progress: Progress) -> Non
 def code_version() -> tuple[str, str]:
     """The version of kerasexp, and the digest of its code that decides numbers."""
     return importlib.metadata.version("kerasexp"), code_digest()
-
-
-def _identity(planned: PlannedRun) -> tuple[str, int]:
-    return planned.experiment.digest(), planned.experiment.seed
 
 
 def _failed(planned: PlannedRun, reason: str) -> Outcome:

@@ -9,6 +9,7 @@ from typing import Any
 from kerasexp import environment
 from kerasexp.config.schema import Experiment
 from kerasexp.published import claims_for
+from kerasexp.published.rows import nearest_model
 from kerasexp.runs import find_runs
 
 
@@ -66,5 +67,8 @@ def published_epochs(experiment: Experiment) -> int | None:
     """How long the study trained, where early stopping decides the end of a run as published."""
     if experiment.recipe != "published":
         return None
-    claims = claims_for(experiment.name, experiment.variants)
+    variants = nearest_model(experiment)
+    if variants is None or not {*experiment.variants} <= {*variants}:  # a variant that nobody published
+        return None
+    claims = claims_for(experiment.name, variants)
     return next((round(claim.value) for claim in claims if claim.metric == "epochs_run" and claim.value), None)

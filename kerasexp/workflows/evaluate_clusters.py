@@ -92,7 +92,7 @@ def evaluate_clusters_run(
         of_baseline = measure(clusters)
         if name == PIXELS:
             clustering["pixels"] = of_baseline
-        kept = ("accuracy", "nmi", "ari", "purity", "clusters_used")
+        kept = ("accuracy", "nmi", "ari", "purity", "majority_accuracy", "intervals", "clusters_used")
         rows.append({"name": name, **{key: of_baseline[key] for key in kept if key in of_baseline}, "seconds": seconds})
     pictures, clustering["map"] = clustering_pictures(model, test, ours, seed, say)
     if labels is not None:

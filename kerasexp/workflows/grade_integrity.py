@@ -46,7 +46,7 @@ def disagreements(run: Run, model: keras.Model, card: dict[str, Any], data: str,
     ]
     if not isinstance(model, DeepKMeans):  # whose numbers are of clusters, and which no rubric scores
         checks += [
-            lambda: _metrics_and_predictions(run, model),
+            lambda: _metrics_and_predictions(run),
             lambda: _evaluated_again(run, model, card, data, data_dir),
         ]
     return [said for check in checks for said in _said_by(check)]
@@ -149,7 +149,7 @@ def _layout(model: keras.Model) -> list[tuple[str, tuple[int, ...]]]:
     return [(weight.path, tuple(weight.shape)) for weight in model.weights]
 
 
-def _metrics_and_predictions(run: Run, model: keras.Model) -> Iterator[str]:
+def _metrics_and_predictions(run: Run) -> Iterator[str]:
     """metrics.json says what predictions.npz gives."""
     experiment = run.experiment
     saved = files.read_npz(run.path("predictions.npz"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from kerasexp.config.loading import variants_of
 from kerasexp.errors import KerasexpError, UsageError
 from kerasexp.evaluation.statistics import prediction_interval
 from kerasexp.published.results import Results
+from kerasexp.training.progress import console_progress
 from kerasexp.workflows.plan import Outcome, run_plan
 from kerasexp.workflows.planned import PlannedRun, plan_run
 
@@ -22,6 +24,8 @@ ALL = "all"  # instead of a variant's name: each of them
 SHARES = {"test.accuracy": "test accuracy", "test.macro.f1": "macro F1", "test.nmi": "NMI"}
 COSTS = {"epochs_run": "epochs", "seconds": "time"}
 MEASURES = SHARES | {"test.loss": "test loss"} | COSTS
+
+Planner = Callable[[str | Sequence[str], int | None], PlannedRun]  # of some variants with a seed
 
 
 def train_group(
@@ -52,7 +56,8 @@ def train_group(
     Args:
         experiment: its name (`kerasexp list`), or the path of a YAML file.
         seeds: how many: the seed, the next one, and so on. 1 by default.
-        variant: as for `kerasexp.train`, or `all`: each variant that the recipe has, one after the other.
+        variant: as for `kerasexp.train`, or `all`: each variant that the recipe has, one after the other. One that with
+            these seeds repeats a run of an earlier one is left out.
         max_time: seconds for all runs together.
         cluster: where the runs are made: `local`, `auto` or `HOST:PORT`, a Ray cluster; one after the other in this
             process by default.
@@ -92,10 +97,7 @@ def train_group(
             set=set,
         )
 
-    plan = []
-    for variants in _settings(experiment, variant, planned):
-        first = planned(variants, seed).experiment.seed
-        plan += [planned(variants, first + number) for number in range(seeds)]
+    plan = plan_group(_settings(experiment, variant, planned), seeds, seed, planned)
     group = _name(plan)
     outcomes = run_plan(
         plan,
@@ -110,9 +112,7 @@ def train_group(
     return write_summary(outcomes, group, Path(out or "runs") / "groups" / group)
 
 
-def _settings(
-    experiment: str, variant: str | Sequence[str], planned: Callable[[str | Sequence[str], int | None], PlannedRun]
-) -> list[tuple[str, ...]]:
+def _settings(experiment: str, variant: str | Sequence[str], planned: Planner) -> list[tuple[str, ...]]:
     """The variants of each setting of the group: one setting, or with `all` one for each variant."""
     chosen = (variant,) if isinstance(variant, str) else tuple(variant)
     if ALL not in chosen:
@@ -126,10 +126,39 @@ def _settings(
     return [(name,) for name in variants]
 
 
+def plan_group(settings: Sequence[tuple[str, ...]], seeds: int, seed: int | None, planned: Planner) -> list[PlannedRun]:
+    """The runs of each setting with each seed; a setting that repeats a run of an earlier one is left out.
+
+    Args:
+        settings: the variants of each.
+        seeds: how many.
+        seed: the first; each setting's own by default.
+        planned: plans a run of some variants with a seed.
+    """
+    plan: list[PlannedRun] = []
+    for variants in settings:
+        first = planned(variants, seed).experiment.seed
+        runs = [planned(variants, first + number) for number in range(seeds)]
+        if not _repeats(runs, plan):  # of a variant that names nothing but another seed
+            plan += runs
+    return plan
+
+
+def _repeats(runs: Sequence[PlannedRun], plan: Sequence[PlannedRun]) -> bool:
+    """Whether one of the runs is in the plan already; says so."""
+    for run, earlier in itertools.product(runs, plan):
+        if run.identity == earlier.identity:
+            variants, others = (" ".join(one.experiment.variants) for one in (run, earlier))
+            seed = run.experiment.seed
+            console_progress().note(f"{variants} is left out: with seed {seed} it is the same run as {others}")
+            return True
+    return False
+
+
 def _name(plan: Sequence[PlannedRun]) -> str:
     """The id of a group: the same question has the same."""
     first = plan[0].experiment
-    digest = files.digest([[run.experiment.digest(), run.experiment.seed] for run in plan])
+    digest = files.digest([run.identity for run in plan])
     return f"{first.name}-{first.recipe}-{digest[:8]}"
 
 

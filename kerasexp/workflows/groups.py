@@ -8,7 +8,7 @@ from typing import Any
 
 from kerasexp import files
 from kerasexp.errors import DataError
-from kerasexp.runs import Run, open_run
+from kerasexp.runs import Run, find_runs, open_run
 
 MOST_NAMED = 2  # settings in a label
 
@@ -23,16 +23,17 @@ def find_runs_of(path: str | Path) -> list[Run]:
     inside = sorted(entry.parent for entry in path.glob("*/manifest.json")) if path.is_dir() else []
     if not inside or (path / "manifest.json").exists():
         return [_evaluated(open_run(path))]
-    finished = [run for run in map(Run, inside) if run.manifest.get("status") == "complete"]
+    # "." and not its parent with its name, which `..` has none of; where all are damaged, the newest says how
+    runs = find_runs(path, ".") or [open_run(inside[-1])]
+    finished = [run for run in runs if run.manifest["status"] == "complete"]
     if not finished:
         raise DataError(
-            f"{path} holds no finished run ({len(inside)} unfinished). Go on with: kerasexp resume {inside[-1]}"
+            f"{path} holds no finished run ({len(runs)} unfinished). Go on with: kerasexp resume {runs[-1]}"
         )
-    newest = _evaluated(open_run(finished[-1].folder))
+    newest = _evaluated(finished[-1])
     group = newest.manifest.get("group")
     others = [run for run in finished[:-1] if group and run.manifest.get("group") == group]
-    same = [run for run in others if _apart_from_seed(run) == _apart_from_seed(newest)]
-    return [_evaluated(open_run(run.folder)) for run in same] + [newest]
+    return [_evaluated(run) for run in others if _apart_from_seed(run) == _apart_from_seed(newest)] + [newest]
 
 
 def _evaluated(run: Run) -> Run:

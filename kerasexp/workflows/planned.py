@@ -30,6 +30,11 @@ class PlannedRun:
         one = self.experiment
         return " ".join([one.name, one.recipe, *one.variants, f"seed {one.seed}"])
 
+    @property
+    def identity(self) -> tuple[str, int]:
+        """Digest of the settings, and seed: what two planned runs share that are the same run."""
+        return self.experiment.digest(), self.experiment.seed
+
 
 def plan_run(
     experiment: str,

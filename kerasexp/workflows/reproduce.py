@@ -11,7 +11,7 @@ from typing import Any
 from kerasexp import environment
 from kerasexp.config.loading import load_experiment, read_config, variants_of
 from kerasexp.errors import DataError, KerasexpError, UsageError, did_you_mean
-from kerasexp.published import claims, studies
+from kerasexp.published import claims, studies, tally
 from kerasexp.training.progress import console_progress, duration
 from kerasexp.workflows.estimate import estimate
 from kerasexp.workflows.plan import Outcome, Place, cluster_of, earlier_run, run_plan
@@ -222,30 +222,21 @@ def _announcement(plan: Sequence[PlannedRun], place: Place) -> list[str]:
 
 def _summary(study: str, outcomes: Sequence[Outcome], folder: Path, models: set[str] | None) -> dict[str, Any]:
     """The claims of one study, or of some of its models, beside its runs: the page written, the table returned."""
-    from kerasexp.published.tables import rows_about, study_rows
-    from kerasexp.reporting.study import behind_the_tally, write_study
+    from kerasexp.reporting.study import behind_the_tally, gist, write_study
 
     runs = list({str(one.run): one.run for one in outcomes if one.run is not None and one.what != "failed"}.values())
     plan = [_planned(outcome) for outcome in outcomes]
-    page = write_study(study, runs, folder, plan, models)
-    rows = study_rows(study, runs)
-    if models is not None:
-        rows = rows_about(models, rows)
+    page, rows = write_study(study, runs, folder, plan, models)
     for sentence in behind_the_tally(rows):
         console_progress().note(f"{study}: {sentence}")
     return {
         "study": study,
         "page": str(page),
-        "tally": dict(Counter(row.status for row in rows)),
+        "tally": tally(rows),
         "lines": _lines([row for row in rows if row.verdict]),
-        "without": dict(Counter(_gist(row.reasons[0]) for row in rows if not row.verdict).most_common()),
+        "without": dict(Counter(gist(row.reasons[0]) for row in rows if not row.verdict).most_common()),
         "plan": plan,
     }
-
-
-def _gist(reason: str) -> str:
-    """What many claims share of a reason: the part before the claim's own numbers."""
-    return reason.partition(":")[0]
 
 
 def _planned(outcome: Outcome) -> dict[str, Any]:

@@ -8,13 +8,20 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasexp import environment
 from kerasexp.errors import Interrupted, UsageError
+from kerasexp.training.progress import console_progress
 from kerasexp.workflows.plan import cluster_of
+from kerasexp.workflows.train import announce_tensorflow, check_time
 from kerasexp.workflows.tuning_record import SearchRecord, TrialRecord, locked
-from kerasexp.workflows.tuning_search import prepare_search
+from kerasexp.workflows.tuning_search import Search, prepare_search
+
+if TYPE_CHECKING:
+    from kerasexp.workflows.tuning_oracles import RecordedOracle
+    from kerasexp.workflows.tuning_progress import SearchProgress
+    from kerasexp.workflows.tuning_trials import Trials
 
 KEEP = 3  # models, unless the user says otherwise
 TRIALS = 20  # of a random or a Bayesian search, unless the user says otherwise
@@ -86,14 +93,10 @@ def tune(
             full disk. The same call goes on when that is mended.
         Interrupted: after Ctrl-C or SIGTERM, with everything saved.
     """
-    if trials is not None and trials < 1:
-        raise UsageError(f"--trials: expected 1 or more, received: {trials}.")
-    if keep < 1:
-        raise UsageError(f"--keep: expected 1 or more, received: {keep}.")
-    if workers is not None and workers < 1:
-        raise UsageError(f"--workers: expected 1 or more, received: {workers}.")
-    if max_time is not None and not 0 < max_time < math.inf:
-        raise UsageError(f"--max-time: expected a positive time, received: {max_time}.")
+    for option, count in (("trials", trials), ("keep", keep), ("workers", workers)):
+        if count is not None and count < 1:
+            raise UsageError(f"--{option}: expected 1 or more, received: {count}.")
+    check_time(max_time)
     machines = cluster_of(cluster, cpus_per_run)
     arguments: dict[str, Any] = {
         "experiment": experiment,
@@ -114,16 +117,18 @@ def tune(
     search = prepare_search(**arguments)
     if machines is not None:  # where they work is not where this command was called
         arguments["out"] = str(search.folder.absolute())
+    options = {"trials": trials, "keep": None if keep == KEEP else keep, "data-dir": data_dir, "offline": offline}
+    options |= {"workers": workers, "cluster": cluster, "cpus-per-run": cpus_per_run}
+    command = shlex.join([*shlex.split(search.command), *_words(options)])
     most = trials if trials is not None or tuner in ("hyperband", "grid") else TRIALS
     deadline = math.inf if max_time is None else time.monotonic() + max_time
     with locked(search.folder) as lock:
         record = SearchRecord.opened(search.folder, search.settings())
-        print("Starting TensorFlow", file=sys.stderr, flush=True)
+        announce_tensorflow(console_progress())
         precision = environment.resolve_precision(search.base.precision)
         environment.start_tensorflow(precision)
 
-        from kerasexp.workflows.tuning_loop import run_trials, stop_after_failures
-        from kerasexp.workflows.tuning_oracles import make_oracle
+        from kerasexp.workflows.tuning_loop import run_trials
         from kerasexp.workflows.tuning_progress import SearchProgress
         from kerasexp.workflows.tuning_results import write_results
         from kerasexp.workflows.tuning_trials import Trials
@@ -131,18 +136,7 @@ def tune(
         runner = Trials(record, search.base, search.configure, precision, search.train_command, data_dir, offline)
         with SearchProgress(record, most) as progress:
             progress.goes_on()
-            oracle = make_oracle(tuner, search.space, search.base.seed, record, most, search.base.epochs)
-
-            def on_end(trial: TrialRecord) -> None:
-                if trial.status == "failed":
-                    runner.locate(trial)
-                progress.trial_ended(trial)
-                # a parent is needed until the trial that goes on with it has its state
-                needed = {other.parent for other in record.trials if other.ended is None and other.parent is not None}
-                runner.prune({best.number for best in record.ranked()[:keep]} | oracle.may_be_promoted() | needed)
-
-            oracle.collect, oracle.on_begin, oracle.on_end = runner.collect, progress.trial_began, on_end
-            oracle.check = lambda: stop_after_failures(record)
+            oracle = _oracle(search, record, most, keep, runner, progress)
             try:
                 if machines is None and workers in (None, 1):
                     complete = run_trials(oracle, "search", record.trials.__getitem__, runner, progress, deadline)
@@ -155,10 +149,29 @@ def tune(
                     )
             except Interrupted:
                 raise Interrupted(f"Interrupted; all is saved in {record.folder}. The same command goes on.") from None
-        options = {"trials": trials, "keep": None if keep == KEEP else keep, "data-dir": data_dir, "offline": offline}
-        options |= {"workers": workers, "cluster": cluster, "cpus-per-run": cpus_per_run}
-        command = shlex.join([*shlex.split(search.command), *_words(options)])
         return write_results(record, search.configure, search.space, "complete" if complete else "stopped", command)
+
+
+def _oracle(
+    search: Search, record: SearchRecord, most: int | None, keep: int, runner: Trials, progress: SearchProgress
+) -> RecordedOracle:
+    """The oracle of a search; as trials begin and end it tells of them, and lets the best keep their models."""
+    from kerasexp.workflows.tuning_loop import stop_after_failures
+    from kerasexp.workflows.tuning_oracles import make_oracle
+
+    oracle = make_oracle(search.tuner, search.space, search.base.seed, record, most, search.base.epochs)
+
+    def on_end(trial: TrialRecord) -> None:
+        if trial.status == "failed":
+            runner.locate(trial)
+        progress.trial_ended(trial)
+        # a parent is needed until the trial that goes on with it has its state
+        needed = {other.parent for other in record.trials if other.ended is None and other.parent is not None}
+        runner.prune({best.number for best in record.ranked()[:keep]} | oracle.may_be_promoted() | needed)
+
+    oracle.collect, oracle.on_begin, oracle.on_end = runner.collect, progress.trial_began, on_end
+    oracle.check = lambda: stop_after_failures(record)
+    return oracle
 
 
 def _words(options: dict[str, Any]) -> list[str]:

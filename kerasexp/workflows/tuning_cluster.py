@@ -52,11 +52,6 @@ class Machines:
         )
 
     @property
-    def room(self) -> int:
-        """How many workers the machines of this moment hold; there is always one to be tried."""
-        return max(1, sum(self.share.fits(machine) for machine in machines()))
-
-    @property
     def threads(self) -> int | None:
         """Of TensorFlow in each worker; None for its own choice."""
         return None if self.share.gpus else self.share.cpus

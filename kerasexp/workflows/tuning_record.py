@@ -166,11 +166,12 @@ def locked(folder: Path) -> Iterator[int]:
     except OSError as error:
         raise DataError(f"{folder} cannot be written to: {error.strerror}. Choose another --out.") from None
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"{folder} is locked: another kerasexp process is working on this search. Wait for it."
+            ) from None
         yield file
-    except BlockingIOError:
-        raise UsageError(
-            f"{folder} is locked: another kerasexp process is working on this search. Wait for it."
-        ) from None
     finally:
         os.close(file)

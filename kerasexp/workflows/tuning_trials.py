@@ -96,7 +96,7 @@ class Trials:
             )
         manifest = run.manifest
         trial.epochs_run, trial.seconds = manifest["epochs_run"], manifest["seconds"]
-        trial.parameters = manifest["parameters"]["trainable"]
+        trial.parameters = manifest["parameters"]["total"]
         trial.images = sum(manifest["data"]["counts"]["validation"])
         trial.best_epoch, trial.score = score(run, experiment)
 

@@ -82,7 +82,7 @@ def run_workers(
             from kerasexp.workflows.tuning_cluster import machines_of
 
             machines = stack.enter_context(machines_of(cluster, oracle.record.folder))
-            say(f"Workers with {machines.share.words} each, {min(workers, machines.room)} at a time")
+            say(f"Workers with {machines.share.words} each, {min(workers, machines.share.room())} at a time")
         chief = _Chief(oracle, arguments, precision, lock, say, deadline, machines)
         interruption = stack.enter_context(Interruption())
         stack.enter_context(chief.serving())
@@ -167,7 +167,7 @@ class _Chief:
                 self._ended(name, code)
         if time.monotonic() >= self.deadline:
             self.time_over = True
-        wanted = min(workers, self.machines.room) if self.machines else workers
+        wanted = min(workers, self.machines.share.room()) if self.machines else workers
         if self.no_more:
             wanted = min(wanted, len(self.oracle._retry_queue))
         while len(self.processes) < wanted and not self.time_over:

@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
-from kerasexp.published import Claim, claims, claims_for, judge
+from kerasexp.published import Claim, claims, claims_for
 from kerasexp.published.claims import study_data
 from kerasexp.published.results import Results
-from kerasexp.published.verdicts import judge_statement
+from kerasexp.published.verdicts import judge, judge_statement
 
 ANNEALING = ("alpha0.01", "alpha0.1", "alpha0.5", "alpha1")
 PRETRAINED = ("alpha3", "alpha30", "alpha150", "alpha300", "clusters2", "clusters5", "clusters10", "clusters20")

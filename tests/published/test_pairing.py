@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
 from kerasexp import files
+from kerasexp.evaluation.classification import evaluate_predictions
 from kerasexp.published.pairing import paired_interval
 from kerasexp.published.results import Results
 from kerasexp.published.several import difference
 
 N = 2000
+
+
+def _manifest(digest: str = "d") -> dict[str, Any]:
+    return {"data": {"digest": digest, "class_names": list("abcd")}}
 
 
 def _run(folder: Path, predicted: np.ndarray, order: np.ndarray | None = None, digest: str = "d") -> Results:
@@ -26,7 +32,7 @@ def _run(folder: Path, predicted: np.ndarray, order: np.ndarray | None = None, d
         test_labels=(np.arange(N) % 4)[order],
         test_index=order,
     )
-    return Results({"data": {"digest": digest}}, folder=folder)
+    return Results(_manifest(digest), folder=folder)
 
 
 @pytest.fixture
@@ -91,6 +97,28 @@ def test_macro_f1_and_images_in_another_order(tmp_path: Path, predictions: tuple
     expected = f1_score(labels, first, average="macro") - f1_score(labels, second, average="macro")
     assert found[0] == pytest.approx(expected)
     assert found[1][0] < expected < found[1][1]
+
+
+def test_a_class_without_images_counts_in_macro_f1_as_in_the_tables(tmp_path: Path) -> None:
+    """Neither run has images of the fourth class nor takes one for it: its F1 is 0."""
+    labels = np.arange(N) % 3
+    runs = []
+    for name, wrong in (("a", 100), ("b", 300)):
+        predicted = np.where(np.arange(N) < wrong, (labels + 1) % 3, labels)
+        (tmp_path / name).mkdir()
+        probabilities = np.eye(4, dtype=np.float32)[predicted]
+        files.write_npz(
+            tmp_path / name / "predictions.npz",
+            test_probabilities=probabilities,
+            test_labels=labels,
+            test_index=np.arange(N),
+        )
+        scores = evaluate_predictions(probabilities, labels, list("abcd"))
+        runs.append((scores["macro"]["f1"]["value"], Results(_manifest(), folder=tmp_path / name)))
+    (value, first), (other, second) = runs
+    found = paired_interval("test.macro.f1", first, second)
+    assert found is not None
+    assert found[0] == pytest.approx(value - other)
 
 
 def test_what_cannot_be_paired(tmp_path: Path, predictions: tuple[np.ndarray, np.ndarray]) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from kerasexp.evaluation.statistics import prediction_interval
-from kerasexp.published import StudyRow, claims, study_rows, tally
+from kerasexp.published import claims, tally
 from kerasexp.published.answers import Answer, answers
-from kerasexp.published.tables import candidates, runs_of
+from kerasexp.published.tables import StudyRow, candidates, runs_of, study_rows
 from kerasexp.runs import Run, find_runs
 from tests.published.runs import made_run
 
@@ -33,7 +33,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
 
 @pytest.fixture(scope="module")
 def rows(runs: list[Run]) -> list[StudyRow]:
-    return study_rows("kmnist", runs)
+    return study_rows("kmnist", candidates("kmnist", runs))
 
 
 def _row(rows: Sequence[StudyRow], metric: str, experiment: str, *variants: str) -> StudyRow:
@@ -102,7 +102,7 @@ def test_a_stopped_run_serves_the_epochs_that_it_passed(rows: list[StudyRow]) ->
 def test_runs_that_never_reached_a_milestone_are_not_left_out(tmp_path: Path) -> None:
     accuracies = (0.75, 0.60, 0.60)
     runs = [made_run(tmp_path, "kmnist_fcnn", value, "augment10", seed=seed) for seed, value in enumerate(accuracies)]
-    rows = study_rows("kmnist", runs)
+    rows = study_rows("kmnist", candidates("kmnist", runs))
     reached = _row(rows, "history.reaches.val_accuracy@0.7", "kmnist_fcnn", "augment10")
     assert reached.verdict is not None
     assert (reached.status, reached.ours) == ("cannot tell", None)
@@ -136,7 +136,7 @@ def test_one_seed_on_the_same_images_is_paired(tmp_path: Path) -> None:
         made_run(tmp_path, "kmnist_cnn", 0.887, seed=3, manifest={"epochs_run": 40}),
         made_run(tmp_path, "kmnist_fcnn", 0.880, seed=3, manifest={"epochs_run": 40}),
     ]
-    row = _statement(study_rows("kmnist", runs), "Fully connected network and CNN do")
+    row = _statement(study_rows("kmnist", candidates("kmnist", runs)), "Fully connected network and CNN do")
     assert row.verdict is not None
     assert row.verdict.reason.startswith("kmnist_fcnn minus kmnist_cnn -0.70 pp, 95 % interval -0.8")
 
@@ -152,7 +152,7 @@ def test_runs_with_other_maps_speak_for_a_model_in_all_but_its_maps(tmp_path: Pa
 
 
 def test_runs_of_other_studies_are_left_out(runs: list[Run]) -> None:
-    rows = study_rows("vgg16_beans", runs)
+    rows = study_rows("vgg16_beans", candidates("vgg16_beans", runs))
     assert all(not row.comparable and not row.others for row in rows)
     assert set(tally(rows)) == {"not comparable", "no check"}
 
@@ -183,4 +183,4 @@ def test_questions_are_answered_from_our_numbers(rows: list[StudyRow], runs: lis
 
 
 def test_without_runs_no_question_is_answered() -> None:
-    assert not any(answer.answered for answer in answers("kmnist", study_rows("kmnist", []), candidates("kmnist", [])))
+    assert not any(answer.answered for answer in answers("kmnist", study_rows("kmnist", []), []))

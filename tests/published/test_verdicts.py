@@ -7,9 +7,9 @@ import math
 import pytest
 
 from kerasexp.evaluation.statistics import newcombe, wilson
-from kerasexp.published import claims_for, judge
+from kerasexp.published import claims_for
 from kerasexp.published.results import Results
-from kerasexp.published.verdicts import judge_statement
+from kerasexp.published.verdicts import judge, judge_statement
 from tests.published.examples import CLASSES, accuracy_claim, published_claim, whole_manifest
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kerasexp.published import Claim, Row, Verdict
+from kerasexp.published import Claim, Row
+from kerasexp.published.verdicts import Verdict
 from kerasexp.reporting.beside import beside, interval_words
 
 

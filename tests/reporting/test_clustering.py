@@ -89,6 +89,18 @@ def test_shows_the_numbers_mapped_and_raw(page, clustered_run) -> None:
     assert "Left out: autoencoder, UMAP" in words
 
 
+def test_every_method_has_its_intervals(page, clustered_run) -> None:
+    metrics = files.read_json(clustered_run.path("metrics.json"))
+    found, test = metrics["clustering"], metrics["weights"]["last"]["test"]
+    words = " ".join(re.sub("<[^>]+>", " ", page.partition('id="baselines"')[2].partition("</section>")[0]).split())
+    for row in (test, found["before_joint"], *found["baselines"]):
+        intervals = {**row["intervals"], "purity": row["majority_accuracy"]["interval"]}
+        for name in ("nmi", "ari", "purity"):
+            low, high = intervals[name]
+            assert low <= row[name] <= high
+            assert f"{row[name]:.4f} {low:.4f} to {high:.4f}" in words
+
+
 def test_numbers_of_clusters_are_not_taken_for_classes(page, clustered_run) -> None:
     mapping = files.read_json(clustered_run.path("metrics.json"))["clustering"]["mapping"]
     words = " ".join(re.sub("<[^>]+>", " ", page).split())

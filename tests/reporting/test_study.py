@@ -11,7 +11,7 @@ import pytest
 from kerasexp import files
 from kerasexp.errors import DataError, UsageError
 from kerasexp.published import claims, studies
-from kerasexp.published.tables import study_rows
+from kerasexp.published.tables import candidates, study_rows
 from kerasexp.reporting.study import behind_the_tally, write_study
 from tests.published.runs import made_run
 
@@ -64,7 +64,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"run": "kmnist_cnn lr1 seed 0", "what": "trained", "reason": "", "folder": str(runs[0]), "seconds": 61.0},
         {"run": "kmnist_fcnn <seed 0>", "what": "failed", "reason": "no data", "folder": None, "seconds": None},
     ]
-    return write_study("kmnist", runs, folder / "page", plan)
+    page, _ = write_study("kmnist", runs, folder / "page", plan)
+    return page
 
 
 def test_the_page_is_whole(page: Path) -> None:
@@ -91,7 +92,7 @@ def test_the_page_says_what_there_is(page: Path) -> None:
 def test_verdicts_of_few_seeds_are_provisional_wherever_they_are_counted(tmp_path: Path) -> None:
     digits = {"name": "mnist", "counts": {"train": [7000] * 10, "test": [7000] * 10}}
     run = made_run(tmp_path, "mnist_deep_kmeans_pretrained", 0.8, "alpha3", manifest={"data": digits})
-    text = write_study("deep_kmeans", [run], tmp_path / "page").read_text(encoding="utf-8")
+    text = write_study("deep_kmeans", [run], tmp_path / "page")[0].read_text(encoding="utf-8")
     words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
     rows = files.read_json(tmp_path / "page" / "study.json")["rows"]
     few = [row for row in rows if row["verdict"] and row["verdict"]["provisional"]]
@@ -105,11 +106,11 @@ def test_verdicts_of_few_seeds_are_provisional_wherever_they_are_counted(tmp_pat
 
 def test_counts_of_images_and_parameters_are_told_from_what_a_training_decides(tmp_path: Path) -> None:
     unfinished = made_run(tmp_path, "kmnist_cnn", 0.9, manifest={"status": "stopped", "epochs_run": 1})
-    text = write_study("kmnist", [unfinished], tmp_path / "page").read_text(encoding="utf-8")
+    text = write_study("kmnist", [unfinished], tmp_path / "page")[0].read_text(encoding="utf-8")
     assert files.read_json(tmp_path / "page" / "study.json")["tally"]["reproduced"] == 7
     assert "7 of the 7 reproduced are counts of images and parameters: the data and the network decide them" in text
     trained = made_run(tmp_path, "kmnist_cnn", 0.945, "lr1")
-    assert behind_the_tally(study_rows("kmnist", [trained])) == [
+    assert behind_the_tally(study_rows("kmnist", candidates("kmnist", [trained]))) == [
         "7 of the 8 reproduced are counts of images and parameters: the data and the network decide them, no training.",
         "1 verdict is provisional: of one or two seeds.",
     ]
@@ -145,7 +146,7 @@ def test_the_json_holds_every_claim(page: Path) -> None:
 
 @pytest.mark.parametrize("study", studies())
 def test_every_study_has_a_page_before_any_run(study: str, tmp_path: Path) -> None:
-    text = write_study(study, [], tmp_path / "new" / "folder").read_text(encoding="utf-8")
+    text = write_study(study, [], tmp_path / "new" / "folder")[0].read_text(encoding="utf-8")
     _checked(text)
     assert "no run yet" in text
     assert f"kerasexp reproduce {study}" in text

@@ -337,6 +337,24 @@ def test_an_experiments_folder_is_its_newest_finished_run(copy_of):
         find_runs_of(folder)
 
 
+def test_a_damaged_run_in_an_experiments_folder_is_passed_over(copy_of):
+    copy_of("1")
+    damaged = copy_of("2")
+    damaged.path("manifest.json").write_text('{"format": 1, "sta')
+    folder = damaged.folder.parent
+    assert [run.folder.name for run in find_runs_of(folder)] == ["1"]
+    (folder / "1" / "manifest.json").unlink()
+    with pytest.raises(DataError, match=r"2.manifest\.json cannot be read as JSON"):
+        find_runs_of(folder)
+
+
+@pytest.mark.parametrize("words", [".", "../kmnist_cnn", "2/.."])
+def test_an_experiments_folder_has_many_names(copy_of, monkeypatch, words):
+    copy_of("1")
+    monkeypatch.chdir(copy_of("2").folder.parent)
+    assert [run.folder.name for run in find_runs_of(words)] == ["2"]
+
+
 def test_an_experiments_folder_is_the_whole_group_of_its_newest_run(copy_of):
     runs = [copy_of("1", seed=1), copy_of("2", seed=2), copy_of("3", seed=2, learning_rate=0.5), copy_of("4", seed=3)]
     for run in runs[1:]:

@@ -7,7 +7,7 @@ import pytest
 from kerasexp import environment
 from kerasexp.config.loading import load_experiment
 from kerasexp.runs import create_run
-from kerasexp.workflows.estimate import estimate
+from kerasexp.workflows.estimate import estimate, published_epochs
 
 
 @pytest.fixture
@@ -48,6 +48,12 @@ def test_where_early_stopping_decides_the_studys_epochs_count(made, tmp_path):
     assert estimate(load_experiment("kmnist_cnn"), tmp_path) == pytest.approx(596 * 1000 * 0.005)
     assert estimate(load_experiment("kmnist_cnn", augment=3), tmp_path) is None  # nobody published it
     assert estimate(load_experiment("kmnist_cnn", "sound"), tmp_path) is None  # nor this
+
+
+def test_the_epochs_of_a_model_that_is_published_under_a_variant_alone():
+    bare, block5 = (load_experiment("beans_vgg16_finetune", variants=variants) for variants in ((), ("block5",)))
+    assert bare.digest() == block5.digest()
+    assert published_epochs(bare) == published_epochs(block5) == 27
 
 
 def test_other_data_tells_nothing_of_the_number_of_images(made, tmp_path):

@@ -13,7 +13,7 @@ from kerasexp import files
 from kerasexp.errors import DataError, UsageError
 from kerasexp.evaluation.statistics import prediction_interval
 from kerasexp.runs import Run
-from kerasexp.workflows.group import train_group, write_summary
+from kerasexp.workflows.group import plan_group, train_group, write_summary
 from kerasexp.workflows.plan import Outcome
 from kerasexp.workflows.planned import plan_run
 
@@ -72,6 +72,19 @@ def test_the_page_has_every_variant_and_links_to_every_report(outcome, tmp_path)
     assert len(ids) == len(set(ids))
 
 
+def test_runs_without_labels_have_a_page_of_what_was_measured(outcome, tmp_path):
+    outcomes = [outcome(1, 900), outcome(2, 910)]
+    for one in outcomes:  # as the evaluation of a clustering leaves them where no image has a label
+        metrics = one.run.metrics
+        metrics["weights"]["last"]["test"] = {"n": 1000, "loss": 0.5}
+        files.write_json(one.run.path("metrics.json"), metrics)
+    content = write_summary(outcomes, "name", tmp_path / "page")
+    assert list(content["measures"]) == ["test.loss", "epochs_run", "seconds"]
+    assert not (tmp_path / "page" / "figures" / "test_accuracy.png").exists()
+    assert (tmp_path / "page" / "figures" / "curves_loss.png").exists()
+    assert "test loss" in (tmp_path / "page" / "group.html").read_text()
+
+
 def test_one_seed_has_no_spread(outcome, tmp_path):
     content = write_summary([outcome(1, 900)], "name", tmp_path / "page")
     accuracy = content["settings"][0]["measures"]["test.accuracy"]
@@ -85,6 +98,22 @@ def test_where_every_run_failed_the_first_error_is_raised(tmp_path):
     with pytest.raises(DataError, match="no data"):
         write_summary(outcomes, "name", tmp_path / "page")
     assert not (tmp_path / "page").exists()
+
+
+@pytest.mark.parametrize(("seeds", "seed", "left_out"), [(1, None, ""), (1, 7, "seed 7"), (2, None, "seed 1")])
+def test_a_variant_that_is_another_with_the_same_seed_is_left_out(capsys, seeds, seed, left_out):
+    """`clusters10` is `alpha300` with the seed 1 in place of 0."""
+    settings = [("alpha3",), ("alpha300",), ("clusters10",), ("clusters20",)]
+
+    def planned(variants, seed):
+        return plan_run("mnist_deep_kmeans_pretrained", variant=variants, seed=seed)
+
+    plan = plan_group(settings, seeds, seed, planned)
+    kept = [variants for variants in settings if not left_out or variants != ("clusters10",)]
+    assert [run.experiment.variants for run in plan] == [variants for variants in kept for _ in range(seeds)]
+    told = capsys.readouterr().err
+    assert told.count("\n") == bool(left_out)
+    assert not left_out or f"clusters10 is left out: with {left_out} it is the same run as alpha300" in told
 
 
 @pytest.mark.parametrize(

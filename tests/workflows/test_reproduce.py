@@ -11,7 +11,7 @@ import kerasexp
 from kerasexp import files
 from kerasexp.errors import UsageError
 from kerasexp.published import claims
-from kerasexp.published.tables import study_rows
+from kerasexp.published.tables import candidates, study_rows
 from kerasexp.runs import create_run, find_runs
 from kerasexp.workflows.reproduce import _lines, plan_studies
 from tests.published.runs import made_run
@@ -64,7 +64,8 @@ def test_finished_runs_are_held_against_the_claims(trained_run, tmp_path, capsys
 
 
 def test_counted_verdicts_of_few_seeds_are_provisional(tmp_path):
-    rows = study_rows("kmnist", [made_run(tmp_path, "kmnist_fcnn", 0.9, seed=42)])
+    runs = [made_run(tmp_path, "kmnist_fcnn", 0.9, seed=42)]
+    rows = study_rows("kmnist", candidates("kmnist", runs))
     counted = [line for line in _lines([row for row in rows if row.verdict]) if line["claim"].endswith(" claims")]
     assert counted
     for line in counted:

@@ -133,6 +133,16 @@ def test_a_promoted_trial_equals_one_trained_as_long_at_once(searched, copied, t
     assert at_once.trials[0].score == child.score
 
 
+def test_the_parameters_of_a_trial_are_all_of_the_network(copied):
+    from kerasexp.workflows.tuning_trials import Trials
+
+    trial = copied.trials[0]
+    run = Run(copied.folder / trial.run)
+    run.update_manifest(parameters={"total": 100, "trainable": 40})  # as where the last stage trains a part alone
+    Trials(copied, run.experiment, lambda trial: run.experiment, "float32", lambda trial: "").collect(trial)
+    assert trial.parameters == 100
+
+
 def test_only_the_best_keeps_its_model(searched):
     kept = [row["trial"] for row in searched["trials"] if row["kept"]]
     assert kept == [searched["trials"][0]["trial"]]
@@ -230,6 +240,11 @@ def test_missing_data_is_no_trial_s_fault(tune, small_data, tmp_path, workers):
     shutil.copy(small_data, data)
     assert tune(out, trials=1, data=data, epochs=1)["status"] == "complete"
     assert statuses(out) == ["complete"]
+
+
+def test_only_the_lock_itself_is_told_as_a_lock(tmp_path):
+    with pytest.raises(BlockingIOError), locked(tmp_path):
+        raise BlockingIOError("a pipe is full")
 
 
 def test_a_locked_run_is_no_trial_s_fault(copied, tune, monkeypatch):

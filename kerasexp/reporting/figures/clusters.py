@@ -158,44 +158,6 @@ def representatives(images: np.ndarray, captions: Sequence[str]) -> Figure:
     return figure
 
 
-@drawn
-def accuracy_by_setting(rows: Sequence[Mapping[str, Any]], setting: str) -> Figure:
-    """Accuracy of groups of runs that differ in one setting: our seeds as points, their mean, the published bar.
-
-    Args:
-        rows: for each value of the setting its `name` as shown, `ours` (accuracies from 0 to 1, one per seed; may be
-            empty) and `published` (from 0 to 1, or None).
-        setting: its name, for the axis.
-    """
-    figure, ax = axes(height=3.1)
-    places = np.arange(len(rows))
-    theirs = [np.nan if row["published"] is None else row["published"] for row in rows]
-    ax.bar(places, theirs, width=0.62, color=ORANGE, alpha=0.45, label="published")
-    one_seed = True
-    for place, row in enumerate(rows):
-        ours = np.asarray(row["ours"], float)
-        if not len(ours):
-            continue
-        one_seed &= len(ours) == 1
-        # beside each other in the order of the runs: equal scores would hide each other
-        shift = np.linspace(-0.2, 0.2, len(ours)) if len(ours) > 1 else np.zeros(1)
-        ax.plot(place + shift, ours, "o", color=BLUE, markersize=4, alpha=0.85, zorder=3)
-        ax.plot([place - 0.31, place + 0.31], [ours.mean()] * 2, color=BLUE, linewidth=1.6, zorder=4)
-        highest = max(ours.max(), 0 if row["published"] is None else row["published"])
-        ax.text(place, highest + 0.025, f"{100 * ours.mean():.1f}", ha="center", fontsize=8, color=BLUE)
-    ax.plot([], [], "o-", color=BLUE, markersize=4, label="ours" if one_seed else "our seeds and their mean")
-    ax.set_xticks(places, labels([str(row["name"]) for row in rows], 12))
-    ax.set_xlabel(setting)
-    ax.set_ylabel("accuracy")
-    ax.set_ylim(0, 1.06)
-    ax.set_yticks(np.linspace(0, 1, 6))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
-    ax.grid(False, axis="x")
-    ax.tick_params(axis="x", length=0)
-    figure.legend(loc="outside upper left", ncols=2)
-    return figure
-
-
 def _tinted(image: np.ndarray, colour: str) -> np.ndarray:
     """A grey image as ink of one colour on transparent paper: float `[height, width, 4]`, of at most 64 pixels."""
     grey = tile(image, LARGEST)[..., 0] / 255

@@ -96,19 +96,6 @@ def test_reconstructions_lie_below_the_originals() -> None:
     assert pixels[half + 1 :, :, :3].max() == 0
 
 
-def test_accuracy_over_a_setting() -> None:
-    rows = [
-        {"name": "3", "ours": [0.8, 0.9], "published": 0.88},
-        {"name": "30", "ours": [], "published": 0.8},
-        {"name": "1000", "ours": [0.7], "published": None},
-    ]
-    figure = clusters.accuracy_by_setting(rows, "alpha")
-    words = texts(figure)
-    assert {"85.0", "70.0", "3", "30", "1000", "alpha", "our seeds and their mean"} <= set(words)
-    points = [line.get_ydata().tolist() for line in figure.axes[0].lines if line.get_marker() == "o"]
-    assert points[:2] == [[0.8, 0.9], [0.7]]
-
-
 def test_a_map_shows_the_representatives_by_name() -> None:
     points, marks = RNG.normal(size=(50, 2)), np.array([[9.0, 9.0], [-9.0, 0.0]])
     figure = embedding.embedding(points, np.arange(50) % 3, ["a", "b", "c"], marks=marks, mark_names=["0 → 7", "1 → –"])
