@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -137,8 +138,12 @@ def _usage_message(error: typer.TyperException) -> str:
     if not text:  # no words at all: Typer has shown the help
         return ""
     text = text.replace("Value error, ", "")  # put there by pydantic, which Typer converts values with
+    setting = re.fullmatch(r"Got unexpected extra argument\S* \((\S+=.*)\)", text)
+    if setting:
+        text = f'Got unexpected {setting[1]}. Did you mean --set "{setting[1]}"?'
     context = getattr(error, "ctx", None)
-    return f"{text} See {context.command_path if context else 'kerasexp'} --help."
+    end = "" if text.endswith((".", "?")) else "."
+    return f"{text}{end} See {context.command_path if context else 'kerasexp'} --help."
 
 
 def _reader_has_gone() -> int:

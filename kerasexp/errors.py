@@ -49,6 +49,7 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     'Did you mean "kmnist_cnn"? Valid: kmnist_cnn, kmnist_fcnn.'
     """
     choices = sorted(map(str, choices))
-    near = difflib.get_close_matches(str(word), choices, n=1)
-    hint = f'Did you mean "{near[0]}"? ' if near else ""
+    small = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(str(word).lower(), small, n=1)
+    hint = f'Did you mean "{small[near[0]]}"? ' if near else ""
     return f"{hint}Valid: {', '.join(choices) or 'none'}."

@@ -77,6 +77,10 @@ def test_the_version(capsys):
         (["train", "kmnist_cnn", "--recip", "fast"], "No such option: --recip. Did you mean --recipe?"),
         (["list", "--jsn"], "Did you mean --json?"),
         (["list", "extra"], "unexpected extra argument"),
+        (
+            ["train", "kmnist_cnn", "epochs=3"],
+            'Got unexpected epochs=3. Did you mean --set "epochs=3"? See kerasexp tr',
+        ),
         (["train", "kmnist_cnn", "--recipe"], "--recipe"),
     ],
 )

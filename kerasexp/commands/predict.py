@@ -47,6 +47,6 @@ def predict(
         rows = [[result["image"], result["class"], f"{result['probability']:.4f}"] for result in good]
         print_table(["image", "class", "probability"], rows)
     for result in bad:
-        print(f"{result['image']}: {result['error']}", file=sys.stderr)
+        print(result["error"], file=sys.stderr)  # begins with the image
     if bad:
         raise DataError(f"{len(bad)} of {len(results)} images could not be read.")

@@ -52,6 +52,10 @@ def show(
     print("faults that this recipe carries" if shown["faults"] else "This recipe carries no known fault.")
     for fault in shown["faults"]:
         print(f"  {fault['name']}: {fault['explanation']}")
+    named = {fault["name"] for fault in shown["faults"]}
+    others = [fault for fault in shown["configuration"]["faults"] if fault not in named]
+    if others:
+        print(f"  not with these settings: {', '.join(others)}")
     print(f"\nrecipes: {' '.join(shown['recipes'])}")
     print(f"variants of this recipe: {' '.join(shown['variants']) or 'none'}, and --augment N")
     measured = measured_rows(shown["measured"])

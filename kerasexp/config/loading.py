@@ -21,7 +21,9 @@ from kerasexp.errors import UsageError, did_you_mean
 
 LABELS = ("name", "recipe", "variants", "measured")  # what the loader sets
 LENGTHS = ("epochs", "passes", "passes_per_image")  # of a stage
-ANY_LENGTH = ("model.hidden",)  # settings of a network that are a list with one entry per layer, however many
+TOLD = ("title", "study", "faults")  # what an experiment is: no setting that a run may change
+# settings of a network that are a list with one entry per layer or channel, however many
+ANY_LENGTH = ("model.hidden", "model.mean", "model.std")
 SOLVED = ("linear_svm", "kmeans")  # optimizers that have no epochs to change
 # the validator's own steps into a union, which are no part of a setting's path
 KINDS = {"adadelta", "adam", "adamw", "sgd", *SOLVED, "categorical_crossentropy", "deep_kmeans"}
@@ -46,16 +48,25 @@ def read_config(name: str) -> dict[str, Any]:
     Raises:
         UsageError: for an unknown name, or a file that is no experiment.
     """
+    if not isinstance(name, str):
+        raise UsageError(f"Expected the name of an experiment, or the path of a YAML file, received: {name!r}.")
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
             raise UsageError(f"{name} is missing. Expected the YAML file of an experiment.")
         text, source = read_text(name), name
     elif name in experiment_names():
         text, source = (_folder() / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml"
+    elif Path(name).is_file():
+        raise UsageError(f"{name} is a file, but no experiment. Expected the path of a file that ends in .yaml.")
     else:
         raise UsageError(f'Unknown experiment "{name}". {did_you_mean(name, experiment_names())}')
     content = parse_yaml(text, source)
     recipes = content.get("recipes") if isinstance(content, dict) else None
+    if isinstance(content, dict) and "recipe" in content and not recipes:
+        raise UsageError(
+            f"{source} holds the settings of one run, not an experiment with its recipes. Repeat the run with the "
+            "command at the end of its report (in manifest.json: command)."
+        )
     if not isinstance(recipes, dict) or not recipes:
         raise UsageError(f"{source} is no experiment: expected a mapping with the key recipes.")
     _check_labels(content, source)
@@ -160,8 +171,8 @@ def load_experiment(
     >>> load_experiment("kmnist_cnn", augment=10).augmentation.copies
     10
     """
-    if augment is not None and not 0 <= augment <= 1000:
-        raise UsageError(f"--augment: expected 0 to 1000 copies, received: {augment}.")
+    if augment is not None and not (type(augment) is int and 0 <= augment <= 1000):
+        raise UsageError(f"--augment: expected 0 to 1000 copies, received: {augment!r}.")
     content = read_config(name)
     recipes, known = content.pop("recipes"), content.pop("variants", {}) or {}
     if recipe is None:
@@ -293,9 +304,15 @@ def _override(settings: dict[str, Any], override: str) -> str:
 
 def _set(settings: dict[str, Any], path: str, value: Any) -> None:
     *parents, last = path.split(".")
+    if path in TOLD:
+        raise UsageError(f"{path} says what the experiment is and cannot be set. Write a YAML file of your own.")
     part: Any = settings
     walked: list[str] = []
     for key in [*parents, last]:
+        keys = [] if part is not None else [one for one in _keys_beside([*walked, key]) if one != "name"]
+        if keys:  # it is switched off
+            whole = f"{'.'.join(walked)}={{{', '.join(f'{one}: ...' for one in ['name', *keys])}}}"
+            raise UsageError(f'"{".".join(walked)}" is off in this recipe. Give it whole: --set "{whole}".')
         if not isinstance(part, dict):
             raise UsageError(f'"{".".join(walked)}" has no settings of its own; "{path}" cannot be set.')
         if key not in part:
@@ -403,6 +420,7 @@ def _check_kind(path: str, value: Any, expected: Any) -> None:
         raise UsageError(f"{path}: expected {type(expected).__name__} as in {expected!r}, received: {value!r}.")
     if isinstance(expected, list):
         if len(value) != len(expected) and (path not in ANY_LENGTH or not value):
-            raise UsageError(f"{path}: expected {len(expected)} values as in {expected!r}, received: {value!r}.")
+            number = "1 value" if len(expected) == 1 else f"{len(expected)} values"
+            raise UsageError(f"{path}: expected {number} as in {expected!r}, received: {value!r}.")
         for one, like in zip(value, itertools.cycle(expected), strict=False):
             _check_kind(path, one, like)

@@ -27,6 +27,13 @@ class Header(NamedTuple):
     grey: bool
 
 
+def is_picture(path: Path) -> bool:
+    """Whether the ending of a visible file's name is that of a format which is read here."""
+    from PIL import Image
+
+    return not path.name.startswith(".") and Image.registered_extensions().get(path.suffix.lower()) in FORMATS
+
+
 def read_header(picture: Path | bytes) -> Header:
     """Reads size and mode of a picture without decoding it.
 

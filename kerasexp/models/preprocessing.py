@@ -23,21 +23,24 @@ def normalized(image: Any, mean: Sequence[float] | None, std: Sequence[float] | 
 
     Args:
         image: values 0 to 255, `[batch, height, width, channels]`.
-        mean: of each channel in [0, 1]; None leaves the images in [0, 1].
-        std: standard deviation of each channel likewise.
+        mean: of each channel in [0, 1], or one for all of them; None leaves the images in [0, 1].
+        std: standard deviation likewise.
         name: put before the names of the layers.
 
     Raises:
-        ValueError: if there is not one mean and one standard deviation for each channel.
+        ValueError: for another number of values.
     """
     x = layers.Rescaling(1 / 255, name=f"{name}rescaling")(image)
     if mean is None and std is None:
         return x
     channels = image.shape[-1]
-    if mean is None or std is None or not len(mean) == len(std) == channels:
-        raise ValueError(f"mean and std must have {channels} values each, one per channel, received: {mean}, {std}")
-    variance = [value**2 for value in std]
-    return layers.Normalization(mean=list(mean), variance=variance, name=f"{name}normalization")(x)
+    if mean is None or std is None or not (len(mean) in (1, channels) and len(std) in (1, channels)):
+        raise ValueError(
+            f"model.mean and model.std must have one value, or {channels}, one per channel, received: {mean}, {std}"
+        )
+    means, deviations = (list(values) * (channels if len(values) == 1 else 1) for values in (mean, std))
+    variance = [value**2 for value in deviations]
+    return layers.Normalization(mean=means, variance=variance, name=f"{name}normalization")(x)
 
 
 def centred_bgr(image: Any) -> Any:

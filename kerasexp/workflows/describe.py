@@ -30,7 +30,7 @@ def show(
     recipe: str | None = None,
     variant: str | Sequence[str] = (),
     augment: int | None = None,
-    set: Sequence[str] = (),
+    set: str | Sequence[str] = (),
 ) -> dict[str, Any]:
     """One experiment, resolved as `kerasexp train` would, with its network built for its data set of the catalog.
 
@@ -39,18 +39,19 @@ def show(
         recipe: how it is trained.
         variant: one or more of its variants.
         augment: augmented copies of every training image in an epoch.
-        set: further settings, as `path=value`.
+        set: one or more further settings, as `path=value`.
 
     Returns:
         `name`, `title`, `study`, `configuration` (the resolved settings), `configuration_yaml` (the same as text),
         `image_shape`, `classes`, `layers` (each `name`, `type`, `output_shape`, `parameters`, `trained` in the last
-        stage), `parameters` (`total`, `trainable` in the last stage, `stages`), `faults` (each `name`, `explanation`),
-        `recipes`, `variants` and `measured`.
+        stage), `parameters` (`total`, `trainable` in the last stage, `stages`), `faults` (each `name`, `explanation`;
+        those that a run with these settings has), `recipes`, `variants` and `measured`.
 
     Raises:
         UsageError: for unknown names or values of the wrong kind.
     """
-    config = load_experiment(experiment, recipe, [variant] if isinstance(variant, str) else variant, augment, set)
+    variants, settings = ([given] if isinstance(given, str) else given for given in (variant, set))
+    config = load_experiment(experiment, recipe, variants, augment, settings)
     image_shape, classes = _shape(config)
     described = _describe(experiment)
     return {

@@ -43,7 +43,7 @@ def train_group(
     seed: int | None = None,
     precision: str | None = None,
     weights: str | Path | None = None,
-    set: Sequence[str] = (),
+    set: str | Sequence[str] = (),
     out: str | Path | None = None,
     cluster: str | None = None,
     cpus_per_run: int | None = None,

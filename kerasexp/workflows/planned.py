@@ -47,7 +47,7 @@ def plan_run(
     seed: int | None = None,
     precision: str | None = None,
     weights: str | Path | None = None,
-    set: Sequence[str] = (),
+    set: str | Sequence[str] = (),
 ) -> PlannedRun:
     """Resolves the words of a command; arguments as for `kerasexp.train`.
 
@@ -55,6 +55,7 @@ def plan_run(
         UsageError: for unknown names or values of the wrong kind.
     """
     variants = [variant] if isinstance(variant, str) else variant
+    set = [set] if isinstance(set, str) else set
     config = load_experiment(experiment, recipe, variants, augment, set, _changes(data, epochs, seed, precision))
     if weights is not None:
         config = _with_weights(config, weights)

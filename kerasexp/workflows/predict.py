@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasexp import environment
 from kerasexp.data.catalog import antialias_of
+from kerasexp.data.images import is_picture, read_image
 from kerasexp.errors import DataError, UsageError
 from kerasexp.runs import Run, open_run
 from kerasexp.workflows.clusters import cluster_names
@@ -31,14 +32,15 @@ class _Classifier(NamedTuple):
     probabilities: Callable[[np.ndarray], np.ndarray]
 
 
-def predict(run: str | Path | Run, images: Sequence[str | Path]) -> list[dict[str, Any]]:
+def predict(run: str | Path | Run, images: str | Path | Sequence[str | Path]) -> list[dict[str, Any]]:
     """Classifies images with the weights of the recipe's table; a clustering names their clusters.
 
     Images become grey or RGB and get the size of the run's data. One that cannot be read does not stop the rest.
 
     Args:
         run: a run folder, or what `export` made of one: a `.keras`, `.onnx` or `.tflite` file or a SavedModel folder.
-        images: files, or folders whose pictures are all taken, folders inside them included.
+        images: one or more files, or folders whose pictures (by the endings of their names) are all taken, folders
+            inside them included.
 
     Returns:
         One entry per image: `image` with `class`, `probability` and `probabilities` (by class name), or with `error`.
@@ -47,12 +49,11 @@ def predict(run: str | Path | Run, images: Sequence[str | Path]) -> list[dict[st
         UsageError: if no image is given.
         DataError: if the run has no model, the exported model is damaged, or an image or folder does not exist.
     """
-    files = [file for image in images for file in _files(Path(image))]
+    places = [images] if isinstance(images, str | Path) else images
+    files = [file for place in places for file in _files(place)]
     if not files:
         raise UsageError("No images to predict. Expected image files or folders with images.")
     classifier = _classifier(run)
-
-    from kerasexp.data.images import read_image
 
     height, width, channels = classifier.image_shape
     results: list[dict[str, Any]] = []
@@ -117,9 +118,12 @@ def _of_export(path: Path) -> _Classifier:
     )
 
 
-def _files(path: Path) -> list[Path]:
+def _files(place: str | Path) -> list[Path]:
+    if not isinstance(place, str | Path):
+        raise UsageError(f"Expected the path of an image file or of a folder, received: {type(place).__name__}.")
+    path = Path(place)
     if path.is_dir():
-        return sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+        return sorted(file for file in path.rglob("*") if file.is_file() and is_picture(file))
     if not path.exists():
         raise DataError(f"{path} is missing. Expected an image file or a folder with images.")
     return [path]

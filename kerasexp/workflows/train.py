@@ -31,7 +31,7 @@ def train(
     seed: int | None = None,
     precision: str | None = None,
     weights: str | Path | None = None,
-    set: Sequence[str] = (),
+    set: str | Sequence[str] = (),
     devices: str | None = None,
     out: str | Path | None = None,
 ) -> Run:
@@ -51,7 +51,7 @@ def train(
         seed: instead of the experiment's own.
         precision: `float32`, `bfloat16`, `tensorfloat32` or `auto`, instead of the recipe's.
         weights: of the pretrained part, instead of the recipe's: `imagenet`, `random` or the path of a file.
-        set: further settings, as `path=value`.
+        set: one or more further settings, as `path=value`.
         devices: `auto` (the default: one GPU where there is one, else the processor), `cpu`, `all`, or a list such as
             `gpu:0,gpu:1`. The machines of a cluster come from TF_CONFIG.
         out: folder of all runs, `runs` by default.
@@ -172,7 +172,7 @@ def check_time(max_time: float | None) -> None:
     """Refuses a time limit that is none.
 
     Raises:
-        UsageError: for zero, a negative or an infinite time.
+        UsageError: for zero, a negative or an infinite time, and what is no number.
     """
-    if max_time is not None and not (0 < max_time < math.inf):
-        raise UsageError(f"--max-time: expected a positive time, received: {max_time}.")
+    if max_time is not None and not (isinstance(max_time, int | float) and 0 < max_time < math.inf):
+        raise UsageError(f"--max-time: expected a positive time (from Python in seconds), received: {max_time!r}.")

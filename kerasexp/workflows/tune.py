@@ -44,7 +44,7 @@ def tune(
     epochs: int | None = None,
     seed: int | None = None,
     precision: str | None = None,
-    set: Sequence[str] = (),
+    set: str | Sequence[str] = (),
     out: str | Path | None = None,
     workers: int | None = None,
     cluster: str | None = None,
@@ -111,7 +111,7 @@ def tune(
         "epochs": epochs,
         "seed": seed,
         "precision": precision,
-        "overrides": list(set),
+        "overrides": [set] if isinstance(set, str) else list(set),
         "out": _text(out),
     }
     search = prepare_search(**arguments)

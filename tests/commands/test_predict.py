@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from kerasexp import predict
+from kerasexp.errors import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +46,18 @@ def test_a_bad_image_does_not_keep_the_others_from_being_classified(kerasexp, ru
     assert "0.png" in answer.out
     assert "2.png" in answer.out
     assert "bad.png" not in answer.out
-    assert f"{bad}: " in answer.err
+    assert f"{bad} is empty" in answer.err
     assert "1 of 3 images could not be read" in answer.err
+
+
+def test_a_folder_may_hold_other_files_too(run_folder, pictures, tmp_path):
+    (tmp_path / "readme.txt").write_text("three letters")
+    (tmp_path / "a.PNG").write_bytes((pictures / "0.png").read_bytes())
+    assert [Path(one["image"]).name for one in predict(run_folder, str(tmp_path))] == ["a.PNG"]
+    with pytest.raises(UsageError, match="No images to predict"):
+        predict(run_folder, [])
+    with pytest.raises(UsageError, match="received: ndarray"):
+        predict(run_folder, [np.zeros((28, 28))])
 
 
 def test_no_image_at_all_is_a_wrong_word(kerasexp, run_folder):

@@ -181,6 +181,12 @@ def test_length_in_passes():
         ({"overrides": ["model={}"]}, "received: none"),
         ({"overrides": ["model.filters=[a, b]"]}, "model.filters: expected int as in 32, received: 'a'"),
         ({"overrides": ["model.dropout=&a [*a, *a]"]}, "model.dropout: expected float as in 0.25"),
+        ({"name": None}, "Expected the name of an experiment"),
+        ({"name": "KMNIST_cnn"}, 'Did you mean "kmnist_cnn"?'),
+        ({"name": __file__}, "is a file, but no experiment"),
+        ({"augment": "ten"}, "expected 0 to 1000 copies, received: 'ten'"),
+        ({"overrides": ["faults=[]"]}, "faults says what the experiment is and cannot be set"),
+        ({"overrides": ["schedule.name=cosine"]}, 'Give it whole: --set "schedule={name: ..., warmup: ...}"'),
         ({"overrides": ["stages=3"]}, "stages: expected a list of settings, e.g. [{epochs: 3}], received: 3"),
         ({"overrides": ["stages=[3]"]}, "received: [3]"),
         ({"overrides": ["stages=[{optimizer: 3}]"]}, "stages.0.optimizer: input should be a valid dictionary"),
@@ -248,6 +254,13 @@ def test_a_clustering_cannot_watch_the_accuracy(overrides, watching):
     with pytest.raises(UsageError) as caught:
         load_experiment("mnist_deep_kmeans_pretrained", "sound", overrides=overrides)
     assert f"{watching}: a clustering has no val_accuracy; expected the monitor val_loss" in str(caught.value)
+
+
+def test_a_runs_own_settings_are_no_experiment(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text(experiment_to_yaml(load_experiment("kmnist_cnn")))
+    with pytest.raises(UsageError, match="holds the settings of one run"):
+        load_experiment(str(file))
 
 
 def test_epochs_of_a_clustering_leave_k_means_alone():

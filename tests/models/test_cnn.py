@@ -68,10 +68,14 @@ def test_normalisation_is_inside():
     assert plain.get_layer("rescaling").scale == pytest.approx(1 / 255)
 
 
-def test_normalisation_needs_a_value_for_each_channel():
-    with pytest.raises(ValueError, match="3 values each"):
-        network("cnn.simple_cnn")(CIFAR, 10)
-    with pytest.raises(ValueError, match="3 values each"):
+def test_normalisation_needs_one_value_or_one_for_each_channel():
+    of_one = network("cnn.simple_cnn")(CIFAR, 10, mean=[0.2], std=[0.1])
+    of_three = network("cnn.simple_cnn")(CIFAR, 10, mean=[0.2] * 3, std=[0.1] * 3)
+    one, three = (model.get_layer("normalization").get_config() for model in (of_one, of_three))
+    assert (one["mean"], one["variance"]) == (three["mean"], three["variance"])
+    with pytest.raises(ValueError, match="must have one value, or 3"):
+        network("cnn.simple_cnn")(CIFAR, 10, mean=[0.2] * 2, std=[0.1] * 2)
+    with pytest.raises(ValueError, match="must have one value, or 3"):
         network("alexnet.alexnet48")(CIFAR, 10, mean=None)
 
 
