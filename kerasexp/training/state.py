@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -106,15 +107,27 @@ def variables_of(model: keras.Model, weights: Sequence[Any] | None = None) -> li
     return list(found.values())
 
 
+def frozen_digest(model: keras.Model, changing: Sequence[Any]) -> str:
+    """The digest of the weights that no stage so far has changed: they are not saved, but must be the same again."""
+    changed = {id(weight) for weight in changing}
+    content = hashlib.sha256()
+    for weight in model.weights:
+        if id(weight) not in changed:
+            content.update(np.ascontiguousarray(weight.numpy()).data)
+    return content.hexdigest()
+
+
 class StateFolder:
     """The generations of one run's state.
 
     Attributes:
         folder: `state/` of the run.
+        frozen: what `frozen_digest` says of the model in training.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self.frozen = ""
 
     def _generations(self) -> list[Path]:
         return sorted(path for path in self.folder.glob("[0-9]*") if path.is_dir())
@@ -148,6 +161,7 @@ class StateFolder:
                 "callbacks": [_counters(callback) for callback in callbacks],
                 "variables": [[variable.path, list(variable.shape)] for variable in variables],
                 "sha256": files.file_digest(unfinished / "variables.npz"),
+                "frozen": self.frozen,
             }
             files.write_json(unfinished / "state.json", content)
             unfinished.rename(self.folder / f"{number:06d}")
@@ -204,13 +218,17 @@ class StateFolder:
             The weights of the best epoch, if the generation has any.
 
         Raises:
-            DataError: if the state is damaged or belongs to another network.
+            DataError: if the state is damaged or belongs to another network, or the frozen weights are others.
         """
         generation = self._generations()[-1]
         content, arrays = _verified(generation)
         if [[variable.path, list(variable.shape)] for variable in variables] != content["variables"]:
             raise DataError(
                 f"{generation} belongs to another network or another version of Keras. Start the run again."
+            )
+        if content.get("frozen", self.frozen) != self.frozen:
+            raise DataError(
+                f"{generation} was saved beside other frozen weights than those of now. Start the run again."
             )
         for i, variable in enumerate(variables):
             variable.assign(arrays[str(i)])

@@ -36,7 +36,7 @@ from kerasexp.training.progress import Progress, say_difference
 from kerasexp.training.replicas import Replicas
 from kerasexp.training.shared import SharedAutoencoder
 from kerasexp.training.stages import changing_weights, freeze
-from kerasexp.training.state import Position, StateFolder, build_seeded, variables_of
+from kerasexp.training.state import Position, StateFolder, build_seeded, frozen_digest, variables_of
 from kerasexp.training.svm import solve_last_layer
 
 SECONDS_PER_CALL = 1.0  # of training between two looks at the clock, the signals and the progress
@@ -204,6 +204,7 @@ class _Training:
         watchers = keras.callbacks.CallbackList(self.callbacks, model=self.trained)
         watchers.on_train_begin()
         self.variables = variables_of(self.trained, changing)
+        self.state.frozen = frozen_digest(self.model, changing)
         if resumed:
             self.best.weights = self.state.restore(self.variables, self.callbacks)
         self.history.cut_to(position.all_epochs)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kerasexp.errors import DataError
-from kerasexp.training.state import Position, StateFolder, variables_of
+from kerasexp.training.state import Position, StateFolder, frozen_digest, variables_of
 
 
 def small_model(width: int = 8) -> keras.Model:
@@ -117,3 +117,17 @@ def test_the_state_of_another_version_is_refused(state):
     file.write_text(file.read_text().replace('"images_seen"', '"pictures_seen"'))
     with pytest.raises(DataError, match="another version"):
         state.load_position()
+
+
+def test_frozen_weights_must_be_the_same_again(state):
+    model = small_model()
+    changing = model.get_layer("out").weights
+    state.frozen = frozen_digest(model, changing)
+    state.save(variables_of(model, changing), [], Position(), None)
+    model.get_layer("out").kernel.assign_add(np.ones((8, 2)))
+    assert frozen_digest(model, changing) == state.frozen
+    state.restore(variables_of(model, changing), [])
+    model.get_layer("dense").bias.assign_add(np.ones(8))
+    state.frozen = frozen_digest(model, changing)
+    with pytest.raises(DataError, match="other frozen weights"):
+        state.restore(variables_of(model, changing), [])
