@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -28,7 +29,8 @@ from kerasexp.commands.show import show
 from kerasexp.commands.train import train
 from kerasexp.commands.tune import tune
 from kerasexp.commands.weights import weights
-from kerasexp.errors import KerasexpError, WorkerDone
+from kerasexp.errors import Interrupted, KerasexpError, WorkerDone
+from kerasexp.training.interruption import as_keyboard_interrupt, interrupted_as
 
 app = typer.Typer(
     name="kerasexp",
@@ -99,16 +101,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         mark, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if sys.stdout is None or sys.stderr is None:
+        message = "Error: standard output or standard error is closed. To drop what it gets: >/dev/null, 2>/dev/null."
+        print(message, file=sys.stderr)  # on the other one if it is this
+        return 1
+    stdout: Any = _Output(sys.stdout)
+    stderr: Any = _Output(sys.stderr, needed=False)
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        return _ended(words)
+
+
+def _ended(words: Sequence[str]) -> int:
+    """The exit code of a command line, once all that is to be said of its end is said."""
     try:
-        code = app(words, prog_name="kerasexp", standalone_mode=False)
-        sys.stdout.flush()
-        return code or 0
-    except BrokenPipeError:
-        return _reader_has_gone()
-    except SystemExit as ended:
-        if not isinstance(ended.__context__, BrokenPipeError):  # which Typer turns into it while a command runs
-            raise
-        return _reader_has_gone()
+        with as_keyboard_interrupt(), interrupted_as("Interrupted."):
+            try:
+                code: int = app(words, prog_name="kerasexp", standalone_mode=False) or 0
+            finally:
+                sys.stdout.flush()
+            if code == Interrupted.exit_code:  # into which Typer turns it
+                raise KeyboardInterrupt
+            return code
     except Exception as raised:
         error: Exception = raised
         if isinstance(raised, PermissionError) and raised.filename:
@@ -146,7 +159,38 @@ def _usage_message(error: typer.TyperException) -> str:
     return f"{text}{end} See {context.command_path if context else 'kerasexp'} --help."
 
 
-def _reader_has_gone() -> int:
-    """Quiet after `kerasexp list | head -1`: the work is done, and what is still to be written is dropped."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return 0
+class _Output:
+    """A standard stream whose reader may leave.
+
+    After `kerasexp list | head -1` the rest is dropped, and the command ends as it would have ended.
+
+    Args:
+        stream: where the text goes.
+        needed: whether it is an error if it cannot be written for another reason.
+    """
+
+    def __init__(self, stream: Any, needed: bool = True):
+        self.stream = stream
+        self.needed = needed
+
+    def write(self, text: str) -> int:
+        with self._failing():
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._failing():
+            self.stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())  # what is still to be written
+            if self.needed and not isinstance(error, BrokenPipeError):
+                message = f"standard output cannot be written to: {error.strerror}. Make room, or write it elsewhere."
+                raise KerasexpError(message) from None

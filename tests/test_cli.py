@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
+import typer
 
 import kerasexp
 from kerasexp.cli import main
@@ -46,6 +48,38 @@ def test_a_reader_that_leaves_is_no_error():
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait() == 0
+
+
+@pytest.mark.parametrize(("error", "code"), [(typer.Exit(4), 4), (DataError("2 of 3 images"), 3)])
+@pytest.mark.parametrize("characters", [10, 100_000])  # written at the end; and while the command goes on
+def test_a_reader_that_leaves_keeps_the_exit_code(monkeypatch, error, code, characters):
+    def list_experiments():
+        print("x" * characters)
+        raise error
+
+    monkeypatch.setattr(describe, "list_experiments", list_experiments)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(["list"]) == code
+
+
+def test_a_full_disk_under_standard_output_is_one_line(monkeypatch, capsys):
+    with open("/dev/full", "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(["list"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("Error: standard output cannot be written to: No space left on device.")
+    assert err.count("\n") == 1
+
+
+def test_a_closed_standard_output_is_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["list", "--json"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("Error: standard output or standard error is closed.")
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "data list", "data get", "data check", "weights convert"])
@@ -132,10 +166,10 @@ def test_debug_shows_where(failing, capsys):
     assert "--debug to see" not in err
 
 
-def test_ctrl_c_is_130_and_quiet(failing, capsys):
+def test_ctrl_c_is_130_and_one_line(failing, capsys):
     failing(KeyboardInterrupt())
     assert main(["list"]) == 130
-    assert "Traceback" not in capsys.readouterr().err
+    assert capsys.readouterr() == ("", "Error: Interrupted.\n")
 
 
 def test_every_command_is_a_function():

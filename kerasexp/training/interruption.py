@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from kerasexp.errors import Interrupted
+
 
 def _signals() -> list[signal.Signals]:
     """Those that ask for an end; under nohup that of the terminal does not."""
@@ -26,6 +28,19 @@ def as_keyboard_interrupt() -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def interrupted_as(message: str) -> Iterator[None]:
+    """Tells a KeyboardInterrupt inside this context, or inside a function that it decorates, in words.
+
+    Raises:
+        Interrupted: with `message`, instead of KeyboardInterrupt.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(message) from None
 
 
 class Interruption:

@@ -202,11 +202,11 @@ class PlainProgress(Progress):
 
     def _estimate(self) -> str:
         per_epoch, horizon = self.pace.seconds_per_epoch, self.published_epochs or self.epochs
-        at_the_most = duration(self.pace.seconds_left(self.epochs))
+        at_the_most = self.pace.seconds_left(self.epochs)
         length = self._time_left()  # none where the last of these epochs is trained
-        if self.open_end:
+        if self.open_end and at_the_most:
             known = f" ({length})" if length else ""
-            latest = "" if self.published_epochs else f", after {at_the_most} at the latest"
+            latest = "" if self.published_epochs else f", after {duration(at_the_most)} at the latest"
             length = f"early stopping decides the end{known}{latest}"
         pace = f"about {self.images_per_epoch / per_epoch:,.0f} images/s, {duration(per_epoch)} per epoch"
         text = f"{'; '.join(filter(None, [pace, length]))}."

@@ -80,7 +80,9 @@ def train(
         experiment: the run's configuration.
         dataset: the run's data, split as the configuration says.
         progress: is told what happens.
-        max_seconds: of wall time after which the state is saved and the training ends as `stopped`.
+        max_seconds: of wall time after which the state is saved and the training ends as `stopped`. It counts once the
+            first steps are done, so that however short it is the training gets on; before them only the time that the
+            features of a frozen part take counts.
         published_epochs: how many epochs the study needed, as a horizon for the progress.
         pretrained: puts the pretrained weights into the freshly built network.
         devices: where the network is trained; by default on TensorFlow's first one.
@@ -134,7 +136,8 @@ class _Training:
         self.position = Position()
         self.images: Any = None
         self.steps_per_call = 1
-        self.started = self.saved = time.monotonic()
+        self.saved = time.monotonic()
+        self.deadline = math.inf  # until the first steps are done, which also compile
 
     def train(self) -> Outcome:
         self.state.remove_leftovers()
@@ -188,7 +191,9 @@ class _Training:
         try:
             self.trained, dataset, augmentation = self._without_frozen_part(stage)
         except Interrupted:
-            return self._ended_early()  # nothing of this stage to save; the features that were computed are kept
+            if not self.interruption.requested:
+                self.progress.note("The time was up while features were computed, which are kept: no step was made.")
+            return self._ended_early()  # nothing of this stage to save
         if resumed and position.cut != cut_before:
             was, now = ("once", "in every step") if cut_before else ("in every step", "once")
             say_difference(self.run, self.progress, f"the frozen part was computed {was} and is computed {now} now")
@@ -296,9 +301,13 @@ class _Training:
         trained, dataset, cut, seconds = self.model, self.dataset, None, 0.0
         if not reason:
             part = FrozenPart.of(self.model, stage, augmentation, self.experiment.seed)
+            began = time.monotonic()
+            alone = self.devices.cluster is None
+
+            def is_over() -> bool:  # one machine does not stop alone: the others would wait for it
+                return alone and (self._is_over() or time.monotonic() - began >= self.max_seconds)
+
             try:
-                # one machine does not stop alone: the others would wait for it
-                is_over = self._is_over if self.devices.cluster is None else lambda: False
                 # the evaluation computes those of the test images, where the training does not look at them
                 test_too = self.experiment.data.validation == "test"
                 dataset = part.features_of(self.dataset, self.progress.note, is_over, test_too)
@@ -307,6 +316,7 @@ class _Training:
             except NoRoom as error:
                 reason = f"the features cannot be kept: {error}"
                 self.progress.note(f"Every epoch computes the frozen part again: {error}.")
+            self.max_seconds -= time.monotonic() - began
         self.devices.agree({"use of the feature cache": cut})
         self.position.cut = cut
         self._describe(
@@ -334,6 +344,8 @@ class _Training:
             run_steps(iterator, tf.constant(steps))
             logs = self._logs()
             seconds = time.monotonic() - began
+            if self.deadline == math.inf:
+                self.deadline = time.monotonic() + self.max_seconds
             position.step += steps
             position.seconds += seconds
             position.epoch_seconds += seconds
@@ -351,7 +363,7 @@ class _Training:
         return True
 
     def _is_over(self) -> bool:
-        return self.interruption.requested or time.monotonic() - self.started >= self.max_seconds
+        return self.interruption.requested or time.monotonic() >= self.deadline
 
     def _ended_early(self) -> str:
         return "interrupted" if self.devices.any(self.interruption.requested) else "stopped"

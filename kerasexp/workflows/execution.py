@@ -73,7 +73,7 @@ def execute(
             raise Interrupted(f"Interrupted; everything is saved. Go on with: kerasexp resume {run}")
         if outcome.position.all_epochs == outcome.position.step == 0:
             run.update_manifest(status="stopped", finished=_now())
-            progress.note("The time was up before the first step: there is nothing to evaluate yet.")
+            progress.note("There is nothing to evaluate yet.")
             return
         try:
             with as_keyboard_interrupt():
@@ -104,6 +104,10 @@ def _honest_manifest(run: Run) -> Iterator[None]:
         yield
     except Interrupted:
         raise
+    except KeyboardInterrupt:  # before the training listens to signals, or the second one
+        run.update_manifest(status="interrupted", stop_reason="a signal")
+        when = "; the last saved state is kept" if run.path("state").exists() else " before the first step was saved"
+        raise Interrupted(f"Interrupted{when}. Go on with: kerasexp resume {run}") from None
     except KerasexpError as error:
         _failed(run, str(error))
         raise

@@ -10,6 +10,7 @@ from kerasexp import environment
 from kerasexp.errors import UsageError
 from kerasexp.runs import Run, open_run
 from kerasexp.training.devices import Devices, parse_devices, read_cluster, start_devices
+from kerasexp.training.interruption import interrupted_as
 from kerasexp.training.progress import Progress, console_progress, say_difference
 from kerasexp.workflows.code import code_digest
 
@@ -51,7 +52,8 @@ def resume(
     run = run if isinstance(run, Run) else open_run(run)
     parse_devices(devices)
     cluster = read_cluster()
-    with run.locked() if cluster is None or cluster.number == 0 else contextlib.nullcontext():
+    before_training = interrupted_as(f"Interrupted before the first step. Go on with: kerasexp resume {run}")
+    with before_training, run.locked() if cluster is None or cluster.number == 0 else contextlib.nullcontext():
         experiment, manifest = run.experiment, run.manifest
         if manifest["status"] == "complete":
             return run

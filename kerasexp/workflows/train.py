@@ -12,6 +12,7 @@ from kerasexp import environment
 from kerasexp.errors import UsageError
 from kerasexp.runs import Run, create_run
 from kerasexp.training.devices import parse_devices, read_cluster, start_devices
+from kerasexp.training.interruption import interrupted_as
 from kerasexp.training.progress import Progress, console_progress
 from kerasexp.workflows.code import code_digest
 from kerasexp.workflows.planned import PlannedRun, plan_run
@@ -47,7 +48,8 @@ def train(
         data_dir: folder of the data; `KERASEXP_DATA_DIR`, else a per-user cache by default.
         offline: never use the network.
         epochs: at the most, instead of the recipe's.
-        max_time: seconds of training after which the run is saved, evaluated and ended as `stopped`.
+        max_time: seconds of training, from the first steps on, after which the run is saved, evaluated and ended as
+            `stopped`.
         seed: instead of the experiment's own.
         precision: `float32`, `bfloat16`, `tensorfloat32` or `auto`, instead of the recipe's.
         weights: of the pretrained part, instead of the recipe's: `imagenet`, `random` or the path of a file.
@@ -87,6 +89,7 @@ def train(
     return start(planned, data_dir=data_dir, offline=offline, max_time=max_time, out=out, devices=devices)
 
 
+@interrupted_as("Interrupted; nothing was trained yet.")
 def start(
     planned: PlannedRun,
     *,

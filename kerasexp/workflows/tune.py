@@ -147,7 +147,7 @@ def tune(
                     complete = run_workers(
                         oracle, at_once, arguments, precision, lock, progress.note, deadline, machines
                     )
-            except Interrupted:
+            except (Interrupted, KeyboardInterrupt):
                 raise Interrupted(f"Interrupted; all is saved in {record.folder}. The same command goes on.") from None
         return write_results(record, search.configure, search.space, "complete" if complete else "stopped", command)
 

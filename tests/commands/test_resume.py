@@ -38,7 +38,7 @@ def test_a_locked_run_is_exit_2(kerasexp, run_folder):
 
 def test_a_device_without_the_run_s_precision_goes_on_in_float32(kerasexp, small_data, tmp_path):
     """No processor has tensorfloat32; that a GPU began the run stands in the manifest alone, the state is the same."""
-    words = ("train", "kmnist_fcnn", "--data", small_data, "--epochs", 2, "--out", tmp_path, "--max-time", "0.5s")
+    words = ("train", "kmnist_fcnn", "--data", small_data, "--epochs", 2, "--out", tmp_path, "--max-time", "0.001")
     answer = kerasexp(*words, "--precision", "bfloat16")
     assert answer.code == 0, answer.err
     (folder,) = tmp_path.glob("*/*")

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from kerasexp.runs import find_runs, open_run
+from kerasexp.training import trainer
+from kerasexp.workflows import prepare
 
 
 def test_the_last_line_is_the_path_of_a_report(trained):
@@ -56,7 +58,7 @@ def test_max_time_stops_at_once_and_resume_goes_on_to_the_end(kerasexp, small_da
     words = ("train", "kmnist_fcnn", "--recipe", "fast", "--data", small_data, "--epochs", 2)
     stopped = kerasexp(*words, "--max-time", "0.001", "--out", tmp_path)
     assert stopped.code == 0, stopped.err
-    assert ": stopped (the time limit), 0 epochs" in stopped.out
+    assert ": stopped (the time limit), " in stopped.out
     (folder,) = (tmp_path / "kmnist_fcnn").iterdir()
     assert f"kerasexp resume {folder}" in stopped.out
     resumed = kerasexp("resume", folder)
@@ -90,6 +92,50 @@ def test_variant_all_is_each_of_them_and_shares_one_time_limit(kerasexp, small_d
     assert answer.code == 0, answer.err
     runs = [(run["label"], run["what"], run["status"]) for run in json.loads(answer.out)["runs"]]
     assert runs == [("bench12 seed 5", "trained", "stopped"), ("lr1 seed 5", "not started", None)]
+
+
+@pytest.fixture
+def terminated(monkeypatch):
+    """Sends this process a SIGTERM, as soon as a command calls a function."""
+
+    def when_called(module, name):
+        function = getattr(module, name)
+
+        def wrapped(*arguments, **settings):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return function(*arguments, **settings)
+
+        monkeypatch.setattr(module, name, wrapped)
+
+    def unheard(*_):
+        raise AssertionError("nobody listened to the signal")
+
+    before = signal.signal(signal.SIGTERM, unheard)
+    yield when_called
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_signal_before_there_is_a_run(kerasexp, small_data, tmp_path, terminated):
+    terminated(prepare, "prepare_data")
+    answer = kerasexp("train", "kmnist_fcnn", "--data", small_data, "--out", tmp_path)
+    assert (answer.code, answer.out) == (130, "")
+    assert answer.err.splitlines()[-1] == "Error: Interrupted; nothing was trained yet."
+    assert find_runs(tmp_path) == []
+
+
+def test_a_signal_before_the_first_step(kerasexp, small_data, tmp_path, terminated):
+    terminated(trainer, "build_seeded")
+    answer = kerasexp("train", "kmnist_fcnn", "--data", small_data, "--out", tmp_path)
+    assert (answer.code, answer.out) == (130, "")
+    (run,) = find_runs(tmp_path)
+    go_on = f"Go on with: kerasexp resume {run}"
+    assert answer.err.splitlines()[-1] == f"Error: Interrupted before the first step was saved. {go_on}"
+    assert run.manifest["status"] == "interrupted"
+    terminated(prepare, "prepare_data")
+    answer = kerasexp("resume", run)
+    assert answer.code == 130
+    assert answer.err.splitlines()[-1] == f"Error: Interrupted before the first step. {go_on}"
+    assert run.manifest["status"] == "interrupted"
 
 
 def test_ctrl_c_ends_the_whole_group(kerasexp, small_data, tmp_path):

@@ -172,6 +172,17 @@ def test_early_stopping_without_a_published_count_names_the_latest_end(clock):
     assert "early stopping decides the end, after 16 min at the latest." in lines_of(file)[1]
 
 
+@pytest.mark.parametrize("published_epochs", [None, 3])
+def test_early_stopping_decides_nothing_once_the_last_epoch_is_trained(clock, published_epochs):
+    file = io.StringIO()
+    progress = PlainProgress(file, clock)
+    begin(progress, recipe="sound", epochs=2, published_epochs=published_epochs)
+    for epoch in range(2):
+        clock.now += 2.0
+        progress.advanced(epoch, 100, LOGS, 3200.0)
+    assert lines_of(file)[1] == "about 3,200 images/s, 2.0 s per epoch."
+
+
 def test_a_published_run_of_hours_says_so_at_once(clock):
     file = io.StringIO()
     progress = PlainProgress(file, clock)

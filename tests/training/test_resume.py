@@ -133,13 +133,13 @@ def test_a_complete_run_is_left_as_it_is(uninterrupted):
 
 
 @pytest.mark.slow
-def test_stopped_by_time_before_its_first_step_and_resumed(tmp_path, uninterrupted, capsys):
-    run = kerasexp.train("kmnist_cnn", out=tmp_path, max_time=0.001, **ARGUMENTS)
-    assert run.manifest["status"] == "stopped"
-    assert run.manifest["stop_reason"] == "the time limit"
-    assert "The time was up before the first step" in capsys.readouterr().err
-    assert not run.path("metrics.json").exists()
-    assert not run.path("report.html").exists()
+def test_stopped_by_time_after_its_first_steps_and_resumed(tmp_path, uninterrupted):
+    run = kerasexp.train("kmnist_cnn", out=tmp_path, max_time=1e-6, **ARGUMENTS)
+    for steps in (1, 2):  # each time it gets on
+        assert run.manifest["status"] == "stopped"
+        assert run.manifest["stop_reason"] == "the time limit"
+        assert StateFolder(run.path("state")).load_position().step == steps
+        kerasexp.resume(run, max_time=1e-6)
     kerasexp.resume(run)
     assert_equal_runs(run, uninterrupted)
 
@@ -157,6 +157,19 @@ def test_a_signal_saves_and_exits_with_130(tmp_path, number):
     assert "kerasexp resume" in errors.splitlines()[-1]
     assert "Traceback" not in errors
     assert the_run(tmp_path).manifest["status"] == "interrupted"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_at_the_start_is_told(tmp_path, number):
+    process = start(tmp_path)
+    assert process.stderr.readline() == "Starting TensorFlow\n"
+    process.send_signal(number)
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "Error: Interrupted; nothing was trained yet."
+    assert "Traceback" not in errors
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

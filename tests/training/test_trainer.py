@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import resource
+import time
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ from kerasexp.models.saved import load_model
 from kerasexp.runs import open_run, read_history
 from kerasexp.training import trainer
 from kerasexp.training.cache import FeatureCache
+from kerasexp.training.progress import Progress
 from tests.training.examples import digits, made_run, train_run
 
 TINY = ["model.units=[8,8]"]
@@ -160,3 +162,37 @@ def test_sound_tables_the_best_epoch_and_touches_the_test_set_once(tmp_path):
     assert table["validation"]["n"] == 400
     assert table["validation"]["accuracy"]["value"] == pytest.approx(best["val_accuracy"])
     assert sum(run.manifest["data"]["counts"]["train"]) == 3600
+
+
+def test_time_counts_once_the_first_steps_are_done(tmp_path, monkeypatch):
+    """However little there is, each call gets on: to start and to compile may take longer."""
+    build, dataset = trainer.build_seeded, digits()
+
+    def slow(*arguments):
+        time.sleep(0.5)
+        return build(*arguments)
+
+    monkeypatch.setattr(trainer, "build_seeded", slow)
+    changes = {"model": {"units": [8, 8]}, "epochs": 10_000, "early_stopping": None, "batch_size": 16}
+    run = made_run(load_experiment("kmnist_fcnn", changes=changes), dataset, tmp_path)
+    steps = []
+    for seconds in (1e-6, 1e-6, 0.4):
+        outcome = train_run(run, dataset, seconds)
+        assert outcome.status == "stopped"
+        steps.append(10 * outcome.position.epoch + outcome.position.step)
+    assert steps[:2] == [1, 2]
+    assert steps[2] > 10
+
+
+def test_time_that_is_up_while_features_are_computed(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    config = ["trainable_from=dense1", "early_stopping=null", "reduce_learning_rate=null"]
+    dataset = digits()
+    run = made_run(load_experiment("kmnist_cnn", overrides=config), dataset, tmp_path)
+    notes = []
+    progress = Progress()
+    progress.note = notes.append
+    outcome = trainer.train(run, run.experiment, dataset, progress, 1e-6)
+    assert outcome.status == "stopped"
+    assert outcome.position.step == 0
+    assert notes[-1].endswith("no step was made.")

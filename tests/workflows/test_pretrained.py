@@ -126,7 +126,8 @@ def test_frozen_layers_are_the_pretrained_ones_and_not_in_the_state(staged_run, 
 
 @pytest.mark.slow
 def test_a_staged_run_that_is_stopped_and_resumed_ends_the_same(place, staged_run):
-    run = train(place, max_time=3.0)
+    run = train(place, max_time=0.2)
+    assert run.manifest["status"] == "stopped"
     assert kerasexp.resume(run).manifest["status"] == "complete"
     weights = [load_model(each.path("model.keras"))[0].get_weights() for each in (staged_run, run)]
     assert all(np.array_equal(one, other) for one, other in zip(*weights, strict=True))
