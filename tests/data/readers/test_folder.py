@@ -143,7 +143,7 @@ def test_bad_folders(tmp_path):
         "differ": "train lacks the class folders bird",
         "alone": "holds the folders train. Expected train and test",
         "mixture": "holds the folders cat, test, train",
-        "few": "too few images to draw a test set",
+        "few": "too few images to draw a test set.*Add images, or make the folders train and test",
     }.items():
         with pytest.raises(DataError, match=message):
             folder.read(tmp_path / name)
