@@ -150,6 +150,7 @@ def test_bad_folders(tmp_path):
 
 
 def test_more_than_the_disk_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERASEXP_CACHE_GB", "100000")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     fill(tmp_path / "pets")
     with pytest.raises(DataError, match=r"take 30,000.0 GB and cannot be kept in .*: the disk is full.*image_size=64"):
