@@ -116,6 +116,21 @@ def denied(path: str | Path) -> DataError:
     return DataError(f"{path}: permission denied. Give this user the right to it, or name another place.")
 
 
+def reason(error: Exception) -> str:
+    """Why a file could not be used, in one line of words, without Python's name for the kind of error.
+
+    Example:
+
+    >>> reason(KeyError("accuracy"))
+    'accuracy is missing'
+    """
+    text = " ".join(str(error).split())[:200].rstrip(".")
+    if isinstance(error, KeyError):
+        text = " ".join(str(part) for part in error.args)
+        text = text if " " in text else f"{text} is missing"  # zipfile says it in a sentence
+    return text or "it cannot be read"
+
+
 def read_json(path: Path) -> Any:
     """Reads a JSON file.
 
@@ -149,11 +164,14 @@ def read_npz(path: Path) -> dict[str, Any]:
     import numpy as np
 
     try:
-        archive = np.load(path, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise ValueError("it is a single array")
-        with archive:
+        with open(path, "rb") as file:
+            start = file.read(4)
+        if start and start not in (b"PK\3\4", b"PK\5\6"):  # NumPy takes any other file for a pickle
+            raise DataError(f"{path} is refused: it is no .npz archive. Expected an archive of plain numeric arrays.")
+        with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
+    except DataError:
+        raise
     except FileNotFoundError:
         raise DataError(f"{path} is missing. Fetch or make it again.") from None
     except PermissionError:

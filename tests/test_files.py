@@ -70,6 +70,25 @@ def test_pickles_are_refused(tmp_path):
         files.read_npz(tmp_path / "a.npz")
 
 
+def test_other_files_are_not_accused_of_pickles(tmp_path):
+    (tmp_path / "a.npz").write_text("x,y\n1,2\n")
+    with pytest.raises(DataError, match=r"a\.npz is refused: it is no \.npz archive\. Expected an archive of plain"):
+        files.read_npz(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (KeyError("accuracy"), "accuracy is missing"),
+        (KeyError("There is no item named 'a' in the archive"), "There is no item named 'a' in the archive"),
+        (ValueError("of two\n lines."), "of two lines"),
+        (EOFError(), "it cannot be read"),
+    ],
+)
+def test_errors_of_others_in_words(error, words):
+    assert files.reason(error) == words
+
+
 def test_json_errors_name_the_file(tmp_path):
     with pytest.raises(DataError, match=r"a\.json is missing\. Fetch or make it again"):
         files.read_json(tmp_path / "a.json")

@@ -34,12 +34,15 @@ def list_data(data_dir: DataDir = None, json: Json = False, debug: Debug = False
         shape = "x".join(map(str, entry["image_shape"] or ["different sizes"]))
         classes = [f"{name} {glyph}" for name, glyph in zip_longest(entry["classes"], entry["glyphs"], fillvalue="")]
         images = " + ".join(f"{count:,} {part}" for part, count in entry["images"].items())
-        rows.append([entry["name"], images, shape, ", ".join(map(str.strip, classes)), entry["present"] or "not here"])
+        here = "yes" if entry["present"] else "incomplete" if entry["incomplete"] else "not here"
+        rows.append([entry["name"], images, shape, ", ".join(map(str.strip, classes)), here])
     print_table(["name", "images", "shape", "classes", "here"], rows)
     print()
     for entry in entries:
         print(f"{entry['name']}: {entry['title']}. Licence: {entry['licence']}.")
         print(f"  {entry['citation']} {entry['home']}")
+        if entry["present"]:
+            print(f"  here: {entry['present']}")
 
 
 @data.command("get")

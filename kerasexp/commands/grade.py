@@ -60,10 +60,12 @@ def grade(
 
 
 def _show(content: dict[str, Any]) -> None:
+    from kerasexp.workflows.grade_files import outcome
+
     results = content["submissions"]
     for result in results:
         reason = f" {result['reason']}" if result["reason"] else ""
-        print(f"{result['name']}: {_points(result)}, {_passed(result)}.{reason}")
+        print(f"{result['name']}: {_points(result)}, {outcome(result)}.{reason}")
         if result["status"] == "graded":
             rows = [
                 [criterion["title"], f"{criterion['points']:g} of {criterion['of']:g}", criterion["verdict"]]
@@ -75,7 +77,7 @@ def _show(content: dict[str, Any]) -> None:
     if len(results) > 1:
         titles = [criterion["title"] for criterion in results[0]["criteria"]]
         table = [
-            [result["name"], *map(_cell, result["criteria"])] + [_points(result), _passed(result)] for result in results
+            [result["name"], *map(_cell, result["criteria"])] + [_points(result), outcome(result)] for result in results
         ]
         print_table(["submission", *titles, "together", ""], table)
         print()
@@ -90,9 +92,3 @@ def _points(result: dict[str, Any]) -> str:
 def _cell(criterion: dict[str, Any]) -> str:
     doubt = " borderline" if criterion["verdict"] == "borderline" else ""
     return f"{criterion['points']:g}{doubt}"
-
-
-def _passed(result: dict[str, Any]) -> str:
-    if result["status"] == "graded":
-        return "passed" if result["passed"] else "not passed"
-    return result["status"]

@@ -84,6 +84,15 @@ MaxTime = Annotated[
         rich_help_panel="How long",
     ),
 ]
+MaxTimeOfAll = Annotated[  # of a command that goes on with what it began
+    float | None,
+    typer.Option(
+        parser=parse_time,
+        metavar="TIME",
+        help="Save and stop after this time (30s, 10m, 2h); the same command goes on.",
+        rich_help_panel="How long",
+    ),
+]
 Cluster = Annotated[
     str | None,
     typer.Option(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from kerasexp.commands.options import Debug, RunFolder
+from kerasexp.commands.options import Debug, Json, RunFolder
+from kerasexp.commands.output import print_json
 
 
-def report(run: RunFolder, debug: Debug = False) -> None:
+def report(run: RunFolder, json: Json = False, debug: Debug = False) -> None:
     """Writes a run's report again, from its folder alone.
 
     Page and pictures; nothing is trained or measured again.
@@ -16,4 +17,5 @@ def report(run: RunFolder, debug: Debug = False) -> None:
     """
     from kerasexp.workflows.report import report
 
-    print(report(run))
+    page = str(report(run))
+    print_json({"report": page}) if json else print(page)

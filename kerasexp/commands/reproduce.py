@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kerasexp.commands.options import Cluster, CpusPerRun, DataDir, Debug, Json, MaxTime, Offline
+from kerasexp.commands.options import Cluster, CpusPerRun, DataDir, Debug, Json, MaxTimeOfAll, Offline
 from kerasexp.commands.output import print_json, print_table
 
 
@@ -39,7 +39,8 @@ def reproduce(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="An experiment, experiment:variant, or a data set; may be given more than once.",
+            help="An experiment with all its variants, experiment:variant, [bold]experiment:[/] for the one without "
+            "variants, or a data set; may be given more than once.",
             rich_help_panel="What to run",
         ),
     ] = None,
@@ -53,7 +54,7 @@ def reproduce(
     ] = None,
     data_dir: DataDir = None,
     offline: Offline = False,
-    max_time: MaxTime = None,
+    max_time: MaxTimeOfAll = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Of all runs and the pages. Default: runs", rich_help_panel="Output"),

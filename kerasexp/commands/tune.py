@@ -15,10 +15,10 @@ from kerasexp.commands.options import (
     Debug,
     Experiment,
     Json,
+    MaxTimeOfAll,
     Offline,
     Set,
     Variant,
-    parse_time,
 )
 from kerasexp.commands.output import print_json, print_table
 
@@ -36,7 +36,9 @@ def tune(
     tuner: Annotated[
         Literal["random", "bayesian", "hyperband", "grid"],
         typer.Option(
-            help="How trials are chosen; hyperband trains many briefly and the best of them on.",
+            metavar="NAME",
+            help="How trials are chosen: [bold]random[/], [bold]bayesian[/], [bold]grid[/], or [bold]hyperband[/], "
+            "which trains many briefly and the best of them on.",
             rich_help_panel="What to run",
         ),
     ] = "random",
@@ -48,15 +50,7 @@ def tune(
             rich_help_panel="How long",
         ),
     ] = None,
-    max_time: Annotated[
-        float | None,
-        typer.Option(
-            parser=parse_time,
-            metavar="TIME",
-            help="Save and stop after this time (30s, 10m, 2h); the same command goes on.",
-            rich_help_panel="How long",
-        ),
-    ] = None,
+    max_time: MaxTimeOfAll = None,
     epochs: Annotated[
         int | None,
         typer.Option(metavar="N", help="Of each trial, at the most.", rich_help_panel="How long"),
@@ -194,11 +188,17 @@ def _show(content: dict[str, Any]) -> None:
         if len(complete) > ROWS:
             print(f"and {len(complete) - ROWS} more")
         if content["others"]:
-            others = f"{content['others']} other{'s'[: content['others'] != 1]}"
-            print(f"\n{content['undecided']} of the {others} cannot be told from the best (95 %).")
+            print(f"\n{_others(content['others'], content['undecided'])}")
         print(f"to train and test the best settings: kerasexp train {content['recipe']}")
         if content["all_images"]:
             print(f"they leave out training images; with all of them: add{content['all_images']}")
     if content["status"] == "stopped":
         print(f"to go on: {content['command']}")
     print(content["page"])
+
+
+def _others(others: int, undecided: int) -> str:
+    """How sure the best trial is the best."""
+    if not undecided:
+        return f"The best is better than {'all others' if others > 1 else 'the other'} beyond chance (95 %)."
+    return f"{undecided} of the {others} other{'s'[: others != 1]} cannot be told from the best (95 %)."

@@ -156,12 +156,13 @@ def _whole_levels(images: np.ndarray, scale: int, where: str) -> np.ndarray:
 
 
 def _as_labels(labels: np.ndarray, images: int, classes: int, what: str) -> np.ndarray:
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise DataError(f"The {what} have dtype {labels.dtype}. Expected integers from 0 to {classes - 1}.")
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
-        raise DataError(f"The {what} have shape {list(labels.shape)}. Expected [n]: class numbers, not one-hot rows.")
+        remedy = " One-hot labels: give argmax(axis=1)." if labels.ndim == 2 else ""
+        raise DataError(f"The {what} have shape {list(labels.shape)}. Expected one integer per image.{remedy}")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(f"The {what} have dtype {labels.dtype}. Expected one integer per image.")
     if len(labels) != images:
         raise DataError(f"{len(labels):,} {what} for {images:,} images. Expected one label for each image.")
     if labels.min() < 0 or labels.max() >= classes:

@@ -158,6 +158,12 @@ def find(entry: Entry, data_dir: Path) -> Found | None:
     return Found("tfds", prepared) if prepared else None
 
 
+def begun(entry: Entry, data_dir: Path) -> bool:
+    """Whether some of the data set's own files lie in the data folder; only names of files are looked at."""
+    places = [(place, layout.files) for layout in entry.layouts for place in _places(entry, layout, data_dir)]
+    return any((place / file.name).is_file() for place, needed in places for file in needed)
+
+
 def _places(entry: Entry, layout: Layout, data_dir: Path) -> list[Path]:
     return [data_dir / entry.name, *([data_dir] if layout.own_names else [])]
 
@@ -175,7 +181,7 @@ def _fetch(entry: Entry, data_dir: Path, offline: bool) -> None:
     """Downloads with TFDS, or says which files to put where."""
     try:
         if offline and (tfds.missing_files(entry, data_dir) or entry.tfds is None):
-            how = f"; kerasexp data get {entry.name} fetches it" if entry.tfds else ""
+            how = f"; without --offline, kerasexp data get {entry.name} fetches it" if entry.tfds else ""
             raise DataError(f"the network was not used{how}")
         if entry.tfds is None:
             raise DataError("TensorFlow Datasets does not have it")

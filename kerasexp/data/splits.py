@@ -11,7 +11,9 @@ from kerasexp.data.dataset import Dataset, Split
 from kerasexp.errors import UsageError
 
 
-def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def stratified(
+    labels: np.ndarray, fraction: float, seed: int, remedy: str = "Choose another fraction."
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws a share of every class.
 
     `fraction` of all images, rounded, is spread over the classes by largest remainder. Every class has at least one
@@ -21,6 +23,7 @@ def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarr
         labels: int array `[n]`.
         fraction: share to draw, between 0 and 1.
         seed: what the draw depends on, with the labels.
+        remedy: what to do if it cannot be drawn.
 
     Returns:
         The positions kept and the positions drawn, both ascending.
@@ -33,7 +36,7 @@ def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarr
     if counts.min() < 2 or not len(counts) <= total <= len(labels) - len(counts):
         raise UsageError(
             f"A share of {fraction:g} cannot be held out of {len(labels):,} images in {len(counts)} classes, the "
-            f"smallest of {counts.min():,}: each class needs an image on both sides. Choose another fraction."
+            f"smallest of {counts.min():,}: each class needs an image on both sides. {remedy}"
         )
     exact = counts * (total / len(labels))
     sizes = np.clip(np.floor(exact).astype(int), 1, counts - 1)

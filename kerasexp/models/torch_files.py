@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasexp import files
 from kerasexp.errors import DataError
 
 _DTYPES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8"}
@@ -89,9 +90,8 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
     except DataError:
         raise
     except Exception as error:  # whatever a damaged or hostile pickle can lead to; nothing of it was run
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise DataError(
-            f"{path} is damaged or no file of PyTorch: {reason}. If it was downloaded, do it again."
+            f"{path} is damaged or no file of PyTorch: {files.reason(error)}. If it was downloaded, do it again."
         ) from None
 
 
@@ -116,8 +116,14 @@ def _read_zip(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
 
 def _read_stream(file: Any) -> dict[str, np.ndarray]:
     """Five pickles (magic number, version, system, tensors, keys of the storages), then each storage's numbers."""
-    if _TensorUnpickler(file).load() != _MAGIC:
-        raise ValueError("it does not start like one")
+    try:
+        magic = _TensorUnpickler(file).load()
+    except _Refused:
+        raise
+    except Exception:  # its words would be about pickles, which text or half a zip archive never was
+        magic = None
+    if magic != _MAGIC:
+        raise ValueError("it is neither a whole zip archive nor starts like the older form")
     _, _, tensors, keys = (_TensorUnpickler(file).load() for _ in range(4))
     start, places = file.tell(), {}
     size = file.seek(0, io.SEEK_END)

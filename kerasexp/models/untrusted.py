@@ -61,8 +61,8 @@ def load_untrusted(path: Path, most_bytes: int) -> tuple[keras.Model, dict[str, 
 
 
 def _damaged(path: Path, error: Exception) -> str:
-    reason = " ".join(str(error).split())[:200]
-    return f"{path.name} is damaged or no Keras 3 model: {type(error).__name__}: {reason}"
+    reason = files.reason(error) if zipfile.is_zipfile(path) else "it is no zip archive"
+    return f"{path.name} is damaged or no Keras 3 model: {reason}."
 
 
 def _check_members(path: Path, archive: zipfile.ZipFile, most_bytes: int) -> None:

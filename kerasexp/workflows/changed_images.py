@@ -35,9 +35,9 @@ def changed(
         data_dir: where the data lies; where the first run found it by default.
 
     Returns:
-        * for both directions of each pair `right` and `wrong` (labels of the entries), `count` and the first `images`,
-          a dictionary each: `row` (in predictions.npz), `index` (in the data set), `true` and `predicted` (by the entry
-          that is wrong; of a group its most frequent mistake);
+        * for both directions of each pair `right` and `wrong` (labels of the entries), `count` and `images`, at most
+          `MOST_SHOWN` evenly over the classes, a dictionary each: `row` (in predictions.npz), `index` (in the data
+          set), `true` and `predicted` (by the entry that is wrong; of a group its most frequent mistake);
         * their pictures by row, uint8 `[height, width, channels]`, as far as they are at hand;
         * why some are not, empty if all are.
     """
@@ -56,13 +56,22 @@ def changed(
                     "true": names[results[wrong].labels[row]],
                     "predicted": names[_mistaken_for(results[wrong], row)],
                 }
-                for row in rows[:MOST_SHOWN]
+                for row in _over_classes(rows, results[wrong].labels)
             ]
             around = {"right": entries[right]["label"], "wrong": entries[wrong]["label"], "count": len(rows)}
             changes.append({**around, "images": images})
     wanted = np.unique([image["row"] for change in changes for image in change["images"]]).astype(np.int64)
     pictures, missing = _pictures([run for place in (highest, *others) for run in groups[place]], wanted, data_dir)
     return changes, pictures, missing
+
+
+def _over_classes(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """At most `MOST_SHOWN` of the rows, in their order: the first of every class, then the second, and so on."""
+    classes = labels[rows]
+    turn = np.zeros(len(rows), np.int64)
+    for of_class in (classes == number for number in np.unique(classes)):
+        turn[of_class] = np.arange(np.count_nonzero(of_class))
+    return rows[np.sort(np.lexsort((classes, turn))[:MOST_SHOWN])]
 
 
 def _mistaken_for(result: Predictions, row: int) -> int:

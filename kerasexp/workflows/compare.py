@@ -49,7 +49,7 @@ def compare(
           `cannot tell` or `other test images`), `images_needed` and `seeds_needed` to tell them apart, and `advice`,
           the same in words.
         * `changes`: test images that the entry of the highest accuracy gets right and another one wrong, and the other
-          way round: `right` and `wrong` (labels), `count`, and the first `images`.
+          way round: `right` and `wrong` (labels), `count`, and some `images`, evenly over the classes.
         * `best` (a label, or None where no entry is better than all others), `left_out` (which runs and why, a sentence
           for each), `conclusion` in words, those sentences too, `pictures_missing` (why images of `changes` are not
           shown, empty if all are), and `page`, the path of `compare.html`.

@@ -10,7 +10,7 @@ from typing import Any
 from kerasexp.data.catalog import CATALOG, find_entry
 from kerasexp.data.dataset import Dataset
 from kerasexp.data.duplicates import Pair, near_duplicates
-from kerasexp.data.load import data_folder, find, load_dataset
+from kerasexp.data.load import begun, data_folder, find, load_dataset
 from kerasexp.data.statistics import channel_statistics, class_counts, imbalance
 
 SIDE = 224  # to which a data set of the catalog is brought for a check if its images have different sizes
@@ -21,8 +21,8 @@ def list_data(data_dir: str | Path | None = None) -> list[dict[str, Any]]:
 
     Returns:
         One dictionary for each data set: `name`, `title`, `images` (by part), `image_shape` (None where sizes differ),
-        `classes`, `glyphs`, `licence`, `citation`, `home` and `present` (where it lies, or None; only the names of
-        files are looked at).
+        `classes`, `glyphs`, `licence`, `citation`, `home`, `present` (where it lies whole, or None) and `incomplete`
+        (whether some of its files lie there, but not all; only the names of files are looked at).
     """
     folder = data_folder(data_dir)
     rows = []
@@ -40,6 +40,7 @@ def list_data(data_dir: str | Path | None = None) -> list[dict[str, Any]]:
                 "citation": entry.citation,
                 "home": entry.home,
                 "present": None if found is None else str(found.place or found.how),
+                "incomplete": found is None and begun(entry, folder),
             }
         )
     return rows

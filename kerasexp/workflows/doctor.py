@@ -177,7 +177,7 @@ def _data(data_dir: str | Path | None) -> list[dict[str, Any]]:
             checks.append(_check(name, "ok", entry["present"]))
         else:
             fix = f"The first run that needs it fetches it; or now: kerasexp data get {entry['name']}"
-            checks.append(_check(name, "note", "not here, or not whole", fix))
+            checks.append(_check(name, "note", "incomplete" if entry["incomplete"] else "not here", fix))
     return checks
 
 

@@ -24,7 +24,7 @@ from kerasexp.data.load import data_folder, find, load_dataset
 from kerasexp.errors import DataError, Interrupted, UsageError
 from kerasexp.training.interruption import Interruption
 from kerasexp.training.progress import console_progress, duration
-from kerasexp.workflows.grade_files import GOOD, write_grade, write_table
+from kerasexp.workflows.grade_files import GOOD, outcome, write_grade, write_table
 from kerasexp.workflows.grade_limits import Ended, run_limited, too_large
 
 LONGEST_REASON = 600  # characters
@@ -51,8 +51,8 @@ def grade(
 
     Returns:
         `rubric`, `of`, `pass_mark`, `passed` (how many) and `submissions`: for each `name`, `path`, `status` (`graded`,
-        `refused` or `failed`), `points`, `of`, `passed`, `reason`, `seconds`, `peak_memory` in bytes, and `criteria`
-        with `points`, `of`, `verdict` and `reason`.
+        `refused`, or `failed` for what is not gradable), `points`, `of`, `passed`, `reason`, `seconds`, `peak_memory`
+        in bytes, and `criteria` with `points`, `of`, `verdict` and `reason`.
 
     Raises:
         UsageError: for a wrong rubric, or a submission given twice.
@@ -90,9 +90,8 @@ def grade(
                 place = Path(out) if len(paths) == 1 else Path(out) / "submissions" / name
                 write_grade(place, result)
                 write_table(Path(out) / "grades.csv", results)
-            passed = "passed" if result["passed"] else "not passed"
             points = f"{result['points']:g} of {result['of']:g} points"
-            say(f"{number}/{len(paths)} {name}: {points}, {passed} ({duration(result['seconds'])})")
+            say(f"{number}/{len(paths)} {name}: {points}, {outcome(result)} ({duration(result['seconds'])})")
     return {
         "rubric": checked.title,
         "of": checked.points,

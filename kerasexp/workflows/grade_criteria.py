@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kerasexp import files
 from kerasexp.config.faults import FAULTS, Fault
 from kerasexp.config.loading import load_experiment
 from kerasexp.config.rubric import (
@@ -87,7 +88,7 @@ def _judged(criterion: Criterion, submission: Submission, data_dir: str | None) 
     except KerasexpError as error:
         return Judgement(0, "not judged", str(error))
     except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:  # hand-made JSON of any form
-        return Judgement(0, "not judged", f"The run folder is damaged: {type(error).__name__}: {error}")
+        return Judgement(0, "not judged", f"The run folder is damaged: {files.reason(error)}.")
 
 
 def _run_of(submission: Submission) -> Run:

@@ -14,6 +14,13 @@ from kerasexp.errors import DataError
 GOOD = ("met", "borderline")  # verdicts of a criterion that is passed
 
 
+def outcome(result: dict[str, Any]) -> str:
+    """What became of a submission, in words."""
+    if result["status"] == "graded":
+        return "passed" if result["passed"] else "not passed"
+    return "not gradable" if result["status"] == "failed" else str(result["status"])
+
+
 def write_grade(folder: Path, result: dict[str, Any]) -> None:
     """Writes `grade.json` and `results.json` of one submission.
 
@@ -34,11 +41,10 @@ def gradescope(result: dict[str, Any]) -> dict[str, Any]:
     References:
         https://gradescope-autograders.readthedocs.io/en/latest/specs/#output-format
     """
-    passed = "Passed." if result["passed"] else "Not passed."
     return {
         "score": result["points"],
         "execution_time": result["seconds"],
-        "output": f"{passed} {result['reason']}".strip(),
+        "output": f"{outcome(result).capitalize()}. {result['reason']}".strip(),
         "output_format": "text",
         "visibility": "visible",
         "tests": [
@@ -67,7 +73,7 @@ def write_table(path: Path, results: Sequence[dict[str, Any]]) -> None:
         points = [f"{criterion['points']:g}" for criterion in result["criteria"]]
         passed = "yes" if result["passed"] else "no"
         row = [result["name"], result["status"], passed, f"{result['points']:g}", f"{result['of']:g}", *points]
-        rows.append([*row, " ".join(reasons)])
+        rows.append([*row, "; ".join(reason.removesuffix(".") for reason in reasons)])
     text = io.StringIO()
     # a spreadsheet takes a cell that begins so for a formula
     csv.writer(text).writerows([["'" + cell if cell[:1] in tuple("=+-@") else cell for cell in row] for row in rows])

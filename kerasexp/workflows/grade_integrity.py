@@ -61,7 +61,7 @@ def _said_by(check: Callable[[], Iterable[str]]) -> Iterator[str]:
     except (MemoryError, tf.errors.ResourceExhaustedError):
         raise
     except Exception as error:  # hand-made files of any form, and a network that cannot be evaluated
-        yield f"The run folder is damaged: {type(error).__name__}: {error}."
+        yield f"The run folder is damaged: {files.reason(error)}."
 
 
 def _configuration(run: Run) -> Iterator[str]:

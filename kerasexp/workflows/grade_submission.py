@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasexp import files
 from kerasexp.config.rubric import Rubric
 from kerasexp.errors import DataError, KerasexpError
 from kerasexp.evaluation.classification import evaluate_predictions
@@ -77,8 +78,7 @@ def open_submission(path: Path, rubric: Rubric, hidden: dict[str, np.ndarray], m
     except (MemoryError, tf.errors.ResourceExhaustedError):
         raise
     except Exception as error:  # whatever a student's network or its card does wrong is a reason, not a crash
-        reason = " ".join(str(error).split())[:200]
-        problem = f"The model cannot be evaluated: {type(error).__name__}: {reason}"
+        problem = f"The model cannot be evaluated: {files.reason(error)}."
         return dataclasses.replace(submission, test_problem=problem)
     return dataclasses.replace(submission, test=test)
 

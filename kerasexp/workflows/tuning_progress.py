@@ -97,7 +97,7 @@ class SearchProgress(Progress):
     def _head(self) -> None:
         if not self.headed:
             self.headed = True
-            self._print(f"{'trial':>9}  {'validation':>10}  {'epochs':>6}  {'time':>11}  settings")
+            self._print(f"{'trial':>9}  {'validation':>10}  {'epochs':>6}  {'time':>11}  settings (*: the best so far)")
 
     def _left(self) -> str:
         if self.most_trials is None:

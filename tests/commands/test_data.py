@@ -14,6 +14,19 @@ def test_list(kerasexp, tmp_path):
     assert "つ" in answer.out
 
 
+def test_list_tells_what_is_incomplete_and_where_the_rest_lies(kerasexp, tmp_path):
+    folder = tmp_path / ("a-long-name-" * 8)
+    (folder / "mnist").mkdir(parents=True)
+    for name in ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz"):
+        (folder / "mnist" / name).touch()
+    lines = kerasexp("data", "list", "--data-dir", folder).out.splitlines()
+    assert next(line for line in lines if line.startswith("mnist ")).split()[-1] == "incomplete"
+    (folder / "mnist" / "t10k-labels-idx1-ubyte.gz").touch()
+    lines = kerasexp("data", "list", "--data-dir", folder).out.splitlines()
+    assert next(line for line in lines if line.startswith("mnist ")).split()[-1] == "yes"
+    assert f"  here: {folder / 'mnist'}" in lines
+
+
 def test_list_json(kerasexp, tmp_path):
     entries = {
         entry["name"]: entry for entry in json.loads(kerasexp("data", "list", "--data-dir", tmp_path, "--json").out)

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from kerasexp.commands.tune import _others
+
 
 @pytest.fixture(scope="module")
 def words(small_data, tmp_path_factory):
@@ -22,7 +24,7 @@ def answer(kerasexp, words):
 def test_a_line_for_each_trial_then_the_table(answer, words):
     assert answer.code == 0, answer.err
     lines = answer.err.removeprefix("Starting TensorFlow\n").splitlines()  # where no test has started it before
-    assert lines[0].split() == ["trial", "validation", "epochs", "time", "settings"]
+    assert lines[0].split() == ["trial", "validation", "epochs", "time", "settings", "(*:", "the", "best", "so", "far)"]
     assert lines[1].split() == ["1", "begins"]
     assert "batch_size 16, units [8, 8]" in lines[2]
     assert answer.out.startswith("kmnist_fcnn grid: complete, 2 trials\n")
@@ -30,6 +32,18 @@ def test_a_line_for_each_trial_then_the_table(answer, words):
     assert "they leave out training images; with all of them: add --set data.imbalance=1\n" in answer.out
     assert f"kerasexp train {words[-1] / 'kmnist_fcnn_tuned.yaml'}" in answer.out
     assert answer.out.splitlines()[-1] == str(words[-1] / "tune.html")
+
+
+@pytest.mark.parametrize(
+    ("others", "undecided", "said"),
+    [
+        (1, 0, "The best is better than the other beyond chance (95 %)."),
+        (4, 0, "The best is better than all others beyond chance (95 %)."),
+        (4, 3, "3 of the 4 others cannot be told from the best (95 %)."),
+    ],
+)
+def test_how_sure_the_best_is_the_best(others, undecided, said):
+    assert _others(others, undecided) == said
 
 
 def test_json_is_the_content_of_tune_json(kerasexp, answer, words):

@@ -79,9 +79,12 @@ def test_bad_images(x, message):
     [
         ([0, 1, 2, 1], r"train labels of DATA hold 2 \(1 such labels\). Expected 0 to 1"),
         ([0, 1, -1, 1], "hold -1"),
-        ([0.0, 1.0, 0.0, 1.0], "dtype float64"),
+        ([0.0, 1.0, 0.0, 1.0], r"dtype float64\. Expected one integer per image\.$"),
         (["a", "b", "a", "b"], "dtype <U1"),
-        ([[1, 0], [0, 1], [1, 0], [0, 1]], "not one-hot rows"),
+        (
+            [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]],
+            r"shape \[4, 2\]\. Expected one integer per image\. One-hot labels: give argmax\(axis=1\)\.$",
+        ),
         ([0, 1, 0], "3 train labels of DATA for 4 images"),
         ([0, 0, 0, 0], "no image of class b"),
     ],

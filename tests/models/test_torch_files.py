@@ -151,8 +151,9 @@ def test_other_files(tmp_path):
     (tmp_path / "garbage.pth").write_bytes(np.random.default_rng(0).bytes(1000))
     with zipfile.ZipFile(tmp_path / "zip.pth", "w") as archive:
         archive.writestr("readme.txt", "no model")
-    for name in ("page.pth", "garbage.pth", "zip.pth"):
-        with pytest.raises(DataError, match="damaged or no file of PyTorch"):
+    why = {"page.pth": "it is neither a whole zip", "garbage.pth": "it is neither", "zip.pth": "it has no data.pkl"}
+    for name, words in why.items():
+        with pytest.raises(DataError, match=f"damaged or no file of PyTorch: {words}"):
             read_state_dict(tmp_path / name)
     with tarfile.open(tmp_path / "old.pth", "w") as archive:
         archive.addfile(tarfile.TarInfo("sys_info"), io.BytesIO())

@@ -211,3 +211,9 @@ def test_a_damaged_file_is_named(path, damage):
     with pytest.raises(DataError, match=r"model\.keras") as error:
         load_untrusted(path, MOST)
     assert not isinstance(error.value, RefusedModel)
+
+
+def test_what_is_no_archive_is_called_so(path):
+    path.write_text("hello")
+    with pytest.raises(DataError, match=r"^model\.keras is damaged or no Keras 3 model: it is no zip archive\.$"):
+        load_untrusted(path, MOST)

@@ -89,6 +89,14 @@ def test_the_page_says_what_there_is(page: Path) -> None:
     assert "words that no number of a run decides. The report of each run draws the filters" in words
 
 
+def test_a_number_without_a_verdict_says_that_it_is_not_comparable(tmp_path: Path) -> None:
+    run = made_run(tmp_path, "kmnist_cnn", 0.96, recipe="fast")
+    text = write_study("kmnist", [run], tmp_path / "page")[0].read_text(encoding="utf-8")
+    questions = text.partition('id="questions"')[2].partition('id="claims"')[0]
+    assert re.search('96.00 %</span><br><small title="the recipe fast[^"]*">not comparable</small>', questions)
+    assert not re.search("%</span> <span[^>]*>–", questions)
+
+
 def test_verdicts_of_few_seeds_are_provisional_wherever_they_are_counted(tmp_path: Path) -> None:
     digits = {"name": "mnist", "counts": {"train": [7000] * 10, "test": [7000] * 10}}
     run = made_run(tmp_path, "mnist_deep_kmeans_pretrained", 0.8, "alpha3", manifest={"data": digits})

@@ -201,6 +201,17 @@ def test_changed_images_with_pictures_from_the_data(copy_of):
         np.testing.assert_array_equal(picture, test.x[row])
 
 
+def test_the_changed_images_shown_are_of_all_classes(copy_of, tmp_path):
+    content = kerasexp.compare(copy_of("a", wrong=0), copy_of("b", wrong=1000), out=tmp_path / "page")
+    won = content["changes"][0]
+    assert won["count"] == 1000
+    shown = [int(image["true"]) for image in won["images"]]
+    assert np.bincount(shown).tolist() == [2, 2, 2, 2, 1, 1, 1, 1, 1, 1]
+    rows = [image["row"] for image in won["images"]]
+    assert rows == sorted(rows)
+    assert '<p class="soft">14 of 1,000.</p>' in (tmp_path / "page" / "compare.html").read_text()
+
+
 def test_the_page_of_seeds_and_a_clustering_without_the_data(copy_of, tmp_path):
     runs = [copy_of("a", wrong=5, seed=1), copy_of("b", wrong=7, seed=2), copy_of("c", wrong=10, learning_rate=0.5)]
     change(runs[2], "metrics.json", lambda metrics: metrics["weights"]["last"]["test"].update(nmi=0.8123, ari=0.7321))

@@ -80,7 +80,8 @@ def test_check_of_real_originals(data_dir):
 
 
 def test_check_never_fetches(tmp_path):
-    with pytest.raises(DataError, match=r"the network was not used; kerasexp data get kmnist fetches it\."):
+    words = r"the network was not used; without --offline, kerasexp data get kmnist fetches it\."
+    with pytest.raises(DataError, match=words):
         check_data("kmnist", tmp_path)
 
 

@@ -211,7 +211,7 @@ def test_the_files(graded, exercise):
     with open(out / "grades.csv", newline="") as file:
         rows = {row["submission"]: row for row in csv.DictReader(file)}
     assert rows["edited"]["points"] == "0"
-    assert rows["edited"]["reasons"].startswith("No points without integrity. integrity: metrics.json says")
+    assert rows["edited"]["reasons"].startswith("No points without integrity; integrity: metrics.json says")
     assert rows["good"]["reasons"] == ""
     json.dumps(content)
 

@@ -3,7 +3,7 @@
 import csv
 import json
 
-from kerasexp.workflows.grade_files import write_grade, write_table
+from kerasexp.workflows.grade_files import outcome, write_grade, write_table
 
 
 def result(name: str, points: float, verdict: str) -> dict:
@@ -55,3 +55,17 @@ def test_a_table_of_marks(tmp_path):
     }
     assert rows[1]["submission"] == "'=cmd()"  # no formula for a spreadsheet
     assert rows[1]["reasons"] == "accuracy: 90 %, said so"
+
+
+def test_reasons_are_told_apart(tmp_path):
+    lost = result("bob", 0, "not met")
+    lost["criteria"][0]["reason"] = "It is 80 %."
+    write_table(tmp_path / "grades.csv", [{**lost, "reason": "No points without integrity."}])
+    with open(tmp_path / "grades.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["reasons"] == "No points without integrity; accuracy: It is 80 %"
+
+
+def test_what_became_of_it():
+    found = [outcome({"status": status, "passed": False}) for status in ("graded", "refused", "failed")]
+    assert found == ["not passed", "refused", "not gradable"]

@@ -130,7 +130,10 @@ def test_a_card_of_another_form_is_a_reason(folder, hidden):
     thresholds(keras.Input((8, 8, 1)), 255).save(folder / "model.keras")
     with zipfile.ZipFile(folder / "model.keras", "a") as archive:
         archive.writestr("kerasexp.json", json.dumps({"class_names": 5}))
-    assert "cannot be evaluated: TypeError" in open_submission(folder, rubric(), hidden, 10**8).test_problem
+    assert (
+        "cannot be evaluated: 'int' object is not iterable."
+        in open_submission(folder, rubric(), hidden, 10**8).test_problem
+    )
 
 
 def test_a_model_that_looks_at_the_images_beside_it(hidden):

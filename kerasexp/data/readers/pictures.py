@@ -104,7 +104,8 @@ def read(
 
 def _drawn_test(where: Path, labels: np.ndarray) -> dict[str, np.ndarray]:
     try:
-        kept, drawn = stratified(labels, TEST_SHARE, SPLIT_SEED)
+        remedy = "Add images, or make the folders train and test."
+        kept, drawn = stratified(labels, TEST_SHARE, SPLIT_SEED, remedy)
     except UsageError as error:
         raise DataError(f"{where} has no test folder, and too few images to draw a test set. {error}") from None
     return {"train": kept, "test": drawn}

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter
 
+from kerasexp.reporting.figures.curves import epoch_axis
 from kerasexp.reporting.figures.style import INK, MANY, axes, drawn, label, labels
 
 LINES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)))  # after ten colours the next kind of line
@@ -33,6 +34,7 @@ def curves_of_runs(
     columns = 1 if max(len(label(name, LONGEST)) for name in names) > TWO_COLUMNS else 2
     figure, ax = axes(height=2.7 + 0.19 * -(-len(names) // columns))
     drawn_before: set[str] = set()
+    epochs: set[float] = set()
     for run, history in histories.items():
         values, name = history.get(column, []), group_of[run]
         if len(values):
@@ -46,9 +48,9 @@ def curves_of_runs(
             if len(values) <= 15:
                 line.set(marker="o", markersize=3)
             drawn_before.add(name)
+            epochs.update(history["epoch"])
     ax.set_ylabel(f"{'validation' if column.startswith('val_') else 'training'} {column.removeprefix('val_')}")
-    ax.set_xlabel("epoch")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    epoch_axis(ax, {"epoch": sorted(epochs)})
     if "accuracy" in column:
         ax.set_ylim(top=min(1.0, ax.get_ylim()[1]))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))

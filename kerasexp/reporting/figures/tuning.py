@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib.patheffects
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -82,16 +81,16 @@ def parallel_coordinates(dimensions: Sequence[Mapping[str, Any]], scores: Sequen
             alpha=alpha,
             zorder=3.5 if rank == 0 else 3 if among_best else 2,
         )
-    halo = [matplotlib.patheffects.withStroke(linewidth=2.5, foreground=PAPER)]
+    box = {"facecolor": PAPER, "edgecolor": "none", "boxstyle": "square,pad=0.12"}  # letters on lines cannot be read
     for height, row in zip(heights, rows, strict=True):
         ax.axhline(height, color=INK, linewidth=0.6, alpha=0.4, zorder=1)
         name = label(row["name"], 40)
-        ax.text(0, height - 0.3, name, fontsize=8.5, fontweight="bold", va="center", path_effects=halo, zorder=4)
+        ax.text(0, height - 0.3, name, fontsize=8.5, fontweight="bold", va="center", bbox=box, zorder=4)
         for place, words in _apart(row["ticks"]):
             ax.plot([place], [height], marker="|", color=INK, markersize=5, zorder=1)
             side = "left" if place < 0.08 else "right" if place > 0.92 else "center"
             words = label(words, 16)
-            ax.text(place, height + 0.2, words, fontsize=7.5, ha=side, va="center", path_effects=halo, zorder=4)
+            ax.text(place, height + 0.2, words, fontsize=7.5, ha=side, va="center", bbox=box, zorder=4)
     ax.set_ylim(len(rows) - 0.6, -0.5)
     ax.set_xlim(-0.03, 1.03)
     ax.grid(False)

@@ -143,13 +143,14 @@ def test_bad_folders(tmp_path):
         "differ": "train lacks the class folders bird",
         "alone": "holds the folders train. Expected train and test",
         "mixture": "holds the folders cat, test, train",
-        "few": "too few images to draw a test set",
+        "few": "too few images to draw a test set.*Add images, or make the folders train and test",
     }.items():
         with pytest.raises(DataError, match=message):
             folder.read(tmp_path / name)
 
 
 def test_more_than_the_disk_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERASEXP_CACHE_GB", "100000")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     fill(tmp_path / "pets")
     with pytest.raises(DataError, match=r"take 30,000.0 GB and cannot be kept in .*: the disk is full.*image_size=64"):

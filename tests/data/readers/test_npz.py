@@ -107,7 +107,7 @@ def directory(content, place, value):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda whole: header((5,)) + bytes(5), "is refused: it is a single array. Expected an archive"),
+        (lambda whole: header((5,)) + bytes(5), "is refused: it is no .npz archive. Expected an archive"),
         (lambda whole: directory(whole, 0, b"XX"), "is damaged and cannot be read"),
         (lambda whole: directory(whole, 10, b"\x63\x00"), "is damaged .*compression method"),
         (lambda whole: zipped(header((10**15,))), "does not fit into the memory"),

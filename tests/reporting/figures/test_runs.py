@@ -33,6 +33,11 @@ def test_the_seeds_of_a_group_share_a_colour_and_a_name():
     assert [text.get_text() for text in figure.legends[0].texts] == ["a", "b"]
 
 
+def test_one_epoch_has_whole_numbers_beside_it():
+    figure = curves_of_runs({"a": {"epoch": [1], "loss": [2.0]}, "b": {"epoch": [1], "loss": [1.0]}}, "loss")
+    assert figure.axes[0].get_xlim() == (0, 2)
+
+
 @pytest.mark.parametrize("runs", [2, 6])
 def test_f1_has_a_point_for_each_class_and_run(runs):
     scores = [[{"value": 0.1 * k + 0.3, "interval": [0.1 * k + 0.2, 0.1 * k + 0.35]} for k in range(4)]] * runs

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
+from kerasexp.reporting.figures.style import PAPER
 from kerasexp.reporting.figures.tuning import importance_of_settings, parallel_coordinates, scores_over_trials
 
 
@@ -34,4 +36,5 @@ def test_a_line_through_every_value_of_each_trial(scores):
     np.testing.assert_allclose(sorted(lines), sorted(wanted))
     words = [text.get_text() for text in ax.texts]
     assert {"rate", "size", "validation accuracy", "number 0", "number 20"} <= set(words)
+    assert {to_hex(text.get_bbox_patch().get_facecolor()) for text in ax.texts} == {PAPER}  # no line under letters
     assert len(words) < 15  # what does not fit side by side is left out
