@@ -80,7 +80,8 @@ MaxTime = Annotated[
     typer.Option(
         parser=parse_time,
         metavar="TIME",
-        help="Save, evaluate and stop after this time (30s, 10m, 2h); [bold]kerasexp resume[/] goes on from there.",
+        help="Save, evaluate and stop after so much training (30s, 10m, 2h); [bold]kerasexp resume[/] goes on from "
+        "there.",
         rich_help_panel="How long",
     ),
 ]
