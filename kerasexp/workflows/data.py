@@ -11,9 +11,10 @@ from kerasexp.data.catalog import CATALOG, find_entry
 from kerasexp.data.dataset import Dataset
 from kerasexp.data.duplicates import Pair, near_duplicates
 from kerasexp.data.load import begun, data_folder, find, load_dataset
+from kerasexp.data.readers.pictures import MixedSizes
 from kerasexp.data.statistics import channel_statistics, class_counts, imbalance
 
-SIDE = 224  # to which a data set of the catalog is brought for a check if its images have different sizes
+SIDE = 224  # to which a data set is brought for a check if its images have different sizes
 
 
 def list_data(data_dir: str | Path | None = None) -> list[dict[str, Any]]:
@@ -84,8 +85,14 @@ def check_data(
         DataError: for what is wrong with it.
     """
     name = os.fspath(name_or_path)
-    dataset = load_dataset(name, data_dir, offline=True, image_size=_check_size(name))
+    notes = []
+    try:
+        dataset = load_dataset(name, data_dir, offline=True, image_size=_check_size(name))
+    except MixedSizes:
+        dataset = load_dataset(name, data_dir, offline=True, image_size=SIDE)
+        notes.append("the images have different sizes; to train on them give them one, e.g. --set data.image_size=64")
     summary = _summary(dataset)
+    summary["notes"] += notes
     if duplicates:
         pairs = sorted(near_duplicates(dataset), key=_within_split)
         summary["duplicates"] = [dataclasses.asdict(pair) for pair in pairs]

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kerasexp.errors import DataError, UsageError
 from kerasexp.workflows.data import check_data, get_data, list_data
@@ -93,3 +94,14 @@ def test_get_says_where(data_dir):
 def test_get_takes_catalog_names_only(tmp_path):
     with pytest.raises(UsageError, match="Unknown data set"):
         get_data(str(tmp_path))
+
+
+def test_pictures_of_different_sizes_are_checked_at_one(tmp_path):
+    generator = np.random.default_rng(0)
+    for number in range(12):
+        place = tmp_path / "pets" / ("cat" if number % 2 else "dog") / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (20 + number, 30), np.uint8)).save(place)
+    summary = check_data(tmp_path / "pets")
+    assert summary["image_shape"] == [224, 224, 1]
+    assert "the images have different sizes" in summary["notes"][-1]

@@ -47,6 +47,10 @@ class Pictures(NamedTuple):
     notes: tuple[str, ...]
 
 
+class MixedSizes(DataError):
+    """Pictures of different sizes, and no size asked for."""
+
+
 class Form(NamedTuple):
     """What all images shall have in common, and the size that the pictures had (None if they differ)."""
 
@@ -121,7 +125,7 @@ def _common_form(pictures: Sequence[Path | bytes], image_size: int | None) -> Fo
         return Form(channels, (image_size, image_size), size)
     if size is None:
         assert other is not None
-        raise DataError(
+        raise MixedSizes(
             f"The images have different sizes: {_named(pictures[0])} is {first.width}x{first.height}, "
             f"{_named(pictures[other])} is {headers[other].width}x{headers[other].height}. "
             "Give them one size, e.g. --set data.image_size=64"
