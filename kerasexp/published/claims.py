@@ -8,206 +8,15 @@ import re
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import StrictInt, ValidationError, model_validator
+from pydantic import ValidationError
 
-from kerasexp.config.schema import Frozen
 from kerasexp.config.yaml_text import parse_yaml
 from kerasexp.errors import UsageError, did_you_mean
-from kerasexp.evaluation.statistics import wilson
-from kerasexp.published.claim import Check, Claim, Contrast, Number, Provenance, Scope, Split, StudyData, Unit
+from kerasexp.published.claim import Claim, Contrast, Scope, StudyData
 from kerasexp.published.question import Question
-
-
-class _Margin(Frozen):
-    """A margin as a share of the published value or from the number of images, never below `at_least`.
-
-    Attributes:
-        relative: share of the published value.
-        wilson: half the width of the Wilson interval that a proportion of this value and n has.
-    """
-
-    relative: float = 0.0
-    wilson: bool = False
-    at_least: float = 0.0
-
-    def of(self, value: float, n: int | None, unit: Unit) -> float:
-        margin = self.relative * abs(value)
-        if self.wilson:
-            assert n is not None
-            low, high = wilson(value if unit == "count" else value * n, n)
-            margin = (high - low) / 2 * (n if unit == "count" else 1)
-        return max(round(margin, 6), self.at_least)
-
-
-class _Source(Frozen):
-    """What the claims of a table, a classification report or a confusion matrix share."""
-
-    title: str
-    source: str
-    provenance: Provenance
-    split: Split | None = None
-    protocol: str = ""
-    run: str = ""
-    note: str = ""
-
-
-class _Table(_Source):
-    """A published table: a row per metric, a column per model; null where the source has no number."""
-
-    kind: Literal["exact", "small", "band"]
-    unit: Unit
-    columns: tuple[str, ...]
-    rows: dict[str, tuple[Number | None, ...]]
-    margin: float | tuple[float, ...] | _Margin = 0.0
-    band: tuple[float, float] | None = None
-    n: StrictInt | None = None
-    proportion: bool = False
-
-    @model_validator(mode="after")
-    def _rectangular(self) -> _Table:
-        lengths = {len(values) for values in self.rows.values()}
-        if isinstance(self.margin, tuple):
-            lengths.add(len(self.margin))
-        if lengths != {len(self.columns)}:
-            raise ValueError(f"{self.title}: every row needs {len(self.columns)} values, one per column")
-        if isinstance(self.margin, _Margin) and self.margin.wilson and self.n is None:
-            raise ValueError(f"{self.title}: a margin from the number of images needs n")
-        return self
-
-    def margin_of(self, column: int, value: float) -> float:
-        if isinstance(self.margin, _Margin):
-            return self.margin.of(value, self.n, self.unit)
-        return self.margin[column] if isinstance(self.margin, tuple) else self.margin
-
-
-_FEW_IMAGES = _Margin(wilson=True, at_least=0.015)  # of one class: never narrower than the margin of all classes
-
-
-class _Report(_Source):
-    """A classification report of the test images: precision, recall, F1 and images of each class.
-
-    Margins are half the Wilson interval of a proportion of the class's images, at least 0.015.
-
-    Attributes:
-        column: the model.
-        classes: by class number.
-        macro, weighted: precision, recall and F1 of all classes.
-        margin: of the averages.
-        images_margin: how far the images of a class may be off; None where they are the same in every run.
-    """
-
-    column: str
-    classes: tuple[tuple[float, float, float, int], ...]
-    macro: tuple[float, float, float] | None = None
-    weighted: tuple[float, float, float] | None = None
-    margin: float = 0.015
-    images_margin: float | None = None
-
-
-class _Matrix(_Source):
-    """A confusion matrix of the test images, rows true: a claim per cell, as a share of the true class.
-
-    Margins are half the Wilson interval of the share, at least 0.015, unless one is given.
-
-    Attributes:
-        column: the model.
-        counts: images; or
-        shares: of the true class, as far as they are printed, and
-        images: of each true class.
-        margin: of every cell; None for that of the Wilson interval.
-    """
-
-    column: str
-    counts: tuple[tuple[int, ...], ...] = ()
-    shares: tuple[tuple[float, ...], ...] = ()
-    images: tuple[int, ...] = ()
-    margin: float | None = None
-
-    @model_validator(mode="after")
-    def _square(self) -> _Matrix:
-        if bool(self.counts) == bool(self.shares) or len(self.images) != len(self.shares):
-            raise ValueError(f"{self.title}: a confusion matrix has counts, or shares and the images of each class")
-        cells = self.counts or self.shares
-        if {len(row) for row in cells} != {len(cells)}:
-            raise ValueError(f"{self.title}: a confusion matrix is square")
-        return self
-
-    @property
-    def rows(self) -> Iterator[tuple[int, list[float]]]:
-        """Images of each true class, and the shares of them that were taken for each class."""
-        if self.shares:
-            yield from zip(self.images, map(list, self.shares), strict=True)
-        for row in self.counts:
-            yield sum(row), [count / sum(row) for count in row]
-
-
-class _Statement(Frozen):
-    """A sentence about each of `columns`, or about all of `compares` together."""
-
-    text: str
-    source: str
-    provenance: Provenance
-    scope: Scope = "several"
-    columns: tuple[str, ...] = ()
-    compares: tuple[str, ...] = ()
-    check: Check | None = None
-    contrasts: tuple[Contrast, ...] = ()
-    run: str = ""
-    note: str = ""
-
-    @model_validator(mode="after")
-    def _of_its_models(self) -> _Statement:
-        others = [model for contrast in self.contrasts for model in contrast.models if model not in self.compares]
-        if others:
-            raise ValueError(f"{self.text} The contrasts name {others[0]}, compares does not")
-        return self
-
-
-class _Study(Frozen):
-    study: str
-    title: str
-    source: str
-    seeds: StrictInt = 1
-    data: tuple[StudyData, ...]
-    columns: dict[str, dict[str, str | None]]
-    tables: tuple[_Table, ...]
-    reports: tuple[_Report, ...] = ()
-    matrices: tuple[_Matrix, ...] = ()
-    statements: tuple[_Statement, ...]
-    questions: tuple[Question, ...] = ()
-
-    @model_validator(mode="after")
-    def _known_names(self) -> _Study:
-        names = [data.name for data in self.data]
-        if list(self.columns) != names:
-            raise ValueError(f"columns need one group per data set, in the order {', '.join(names)}")
-        known = [name for group in self.columns.values() for name in group]
-        if len(known) != len(set(known)):
-            raise ValueError("a column stands under two data sets")
-        named = [name for table in self.tables for name in table.columns]
-        named += [report.column for report in self.reports] + [matrix.column for matrix in self.matrices]
-        named += [name for statement in self.statements for name in (*statement.columns, *statement.compares)]
-        named += [name for one in self.statements for contrast in one.contrasts for name in contrast.models]
-        named += [name for question in self.questions for name in question.columns]
-        for name in named:
-            if name not in known:
-                raise ValueError(f"unknown column {name!r}. {did_you_mean(name, known)}")
-        return self
-
-    def model(self, column: str) -> dict[str, Any]:
-        """What a claim says of its model: data set, experiment, variants; `kmnist_cnn + augment10` names both."""
-        data = next(data for data in self.data if column in self.columns[data.name])
-        experiment, *variants = (part.strip() for part in (self.columns[data.name][column] or "").split("+"))
-        return {
-            "study": self.study,
-            "data": data.name,
-            "experiment": experiment or None,
-            "variants": tuple(sorted(variants)),
-            "other_images": data.other_images,
-            "least_seeds": self.seeds,
-        }
+from kerasexp.published.study_file import FEW_IMAGES, Matrix, Report, Source, Statement, Study, Table
 
 
 def _folder() -> Traversable:
@@ -228,13 +37,13 @@ def _text(name: str) -> str:
 
 
 @functools.cache
-def _study(name: str) -> _Study:
+def _study(name: str) -> Study:
     if name not in studies():
         raise UsageError(f'Unknown study "{name}". {did_you_mean(name, studies())}')
     file = f"published/{name}.yaml"
     content = parse_yaml(_text(name), file)
     try:
-        return _Study.model_validate(content)
+        return Study.model_validate(content)
     except ValidationError as error:
         raise UsageError(f"{file} is no list of claims: {error}") from None
 
@@ -339,7 +148,7 @@ def claims_for(experiment: str, variants: Iterable[str] = ()) -> tuple[Claim, ..
     return ()
 
 
-def _numbers(study: _Study, table: _Table) -> Iterator[Claim]:
+def _numbers(study: Study, table: Table) -> Iterator[Claim]:
     shared = table.model_dump(exclude={"title", "columns", "rows", "margin"})
     for metric, values in table.rows.items():
         for column, value in enumerate(values):
@@ -359,7 +168,7 @@ def _numbers(study: _Study, table: _Table) -> Iterator[Claim]:
             )
 
 
-def _scores(study: _Study, report: _Report) -> Iterator[Claim]:
+def _scores(study: Study, report: Report) -> Iterator[Claim]:
     shared = study.model(report.column) | _shared(report)
     score: dict[str, Any] = {**shared, "split": "test", "unit": "share", "scope": "training"}
     for number, (*values, images) in enumerate(report.classes):
@@ -371,7 +180,7 @@ def _scores(study: _Study, report: _Report) -> Iterator[Claim]:
                 n=images,
                 proportion=name == "recall",
                 kind="small",
-                margin=_FEW_IMAGES.of(value, images, "share"),
+                margin=FEW_IMAGES.of(value, images, "share"),
             )
     for average in ("macro", "weighted"):
         for name, value in zip(("precision", "recall", "f1"), getattr(report, average) or (), strict=False):
@@ -391,7 +200,7 @@ def _scores(study: _Study, report: _Report) -> Iterator[Claim]:
             )
 
 
-def _cells(study: _Study, matrix: _Matrix) -> Iterator[Claim]:
+def _cells(study: Study, matrix: Matrix) -> Iterator[Claim]:
     shared = study.model(matrix.column) | _shared(matrix)
     for true, (images, row) in enumerate(matrix.rows):
         for predicted, share in enumerate(row):
@@ -403,12 +212,12 @@ def _cells(study: _Study, matrix: _Matrix) -> Iterator[Claim]:
                 n=images,
                 proportion=True,
                 kind="small" if matrix.margin is None else "band",
-                margin=_FEW_IMAGES.of(share, images, "share") if matrix.margin is None else matrix.margin,
+                margin=FEW_IMAGES.of(share, images, "share") if matrix.margin is None else matrix.margin,
                 scope="training",
             )
 
 
-def _statements(study: _Study, statement: _Statement) -> Iterator[Claim]:
+def _statements(study: Study, statement: Statement) -> Iterator[Claim]:
     shared = statement.model_dump(exclude={"columns", "compares", "check", "contrasts"})
     about_all = {"study": study.study, "least_seeds": study.seeds}
     for model in [study.model(name) for name in statement.columns] or [about_all]:
@@ -423,15 +232,15 @@ def _statements(study: _Study, statement: _Statement) -> Iterator[Claim]:
         )
 
 
-def _resolved(study: _Study, contrast: Contrast) -> Contrast:
+def _resolved(study: Study, contrast: Contrast) -> Contrast:
     """A contrast with its columns' experiments and variants in place of their names in the file."""
     groups = tuple(tuple(_named(study.model(name)) for name in group) for group in contrast.groups)
     return contrast.model_copy(update={"groups": groups})
 
 
-def _shared(source: _Source) -> dict[str, Any]:
+def _shared(source: Source) -> dict[str, Any]:
     """The part of a report or a matrix that every claim of it repeats."""
-    return source.model_dump(include={*_Source.model_fields} - {"title"}) | {"table": source.title}
+    return source.model_dump(include={*Source.model_fields} - {"title"}) | {"table": source.title}
 
 
 def _named(model: dict[str, Any]) -> str:
