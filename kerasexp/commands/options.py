@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -75,6 +75,14 @@ DataDir = Annotated[
     ),
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Never use the network.", rich_help_panel="Data")]
+Precision = Annotated[
+    Literal["auto", "float32", "bfloat16", "tensorfloat32"] | None,
+    typer.Option(
+        metavar="NAME",
+        help="float32, bfloat16 (processors) or tensorfloat32 (GPUs), not the recipe's. auto: the fastest here.",
+        rich_help_panel="What to run",
+    ),
+]
 MaxTime = Annotated[
     float | None,
     typer.Option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ from kerasexp.commands.options import (
     Json,
     MaxTime,
     Offline,
+    Precision,
     Recipe,
     Set,
 )
@@ -64,14 +65,7 @@ def train(
             rich_help_panel="What to run",
         ),
     ] = None,
-    precision: Annotated[
-        Literal["auto", "float32", "bfloat16", "tensorfloat32"] | None,
-        typer.Option(
-            metavar="NAME",
-            help="float32, bfloat16 (processors) or tensorfloat32 (GPUs), not the recipe's. auto: the fastest here.",
-            rich_help_panel="What to run",
-        ),
-    ] = None,
+    precision: Precision = None,
     weights: Annotated[
         str | None,
         typer.Option(

@@ -17,6 +17,7 @@ from kerasexp.commands.options import (
     Json,
     MaxTimeOfAll,
     Offline,
+    Precision,
     Set,
     Variant,
 )
@@ -83,10 +84,7 @@ def tune(
         int | None,
         typer.Option(metavar="N", help="Of all trials and of the search.", rich_help_panel="What to run"),
     ] = None,
-    precision: Annotated[
-        Literal["auto", "float32", "bfloat16", "tensorfloat32"] | None,
-        typer.Option(metavar="NAME", help="Instead of the recipe's.", rich_help_panel="What to run"),
-    ] = None,
+    precision: Precision = None,
     set_: Set = None,
     out: Annotated[
         Path | None,
